@@ -1,0 +1,1 @@
+//! The kinds of 1govuc.gov.my as types.

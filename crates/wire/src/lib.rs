@@ -1,0 +1,8 @@
+//! What the service's own programs say to each other: names, identities, tokens, preambles.
+//!
+//! `docs/architecture.md` §2–4 is this crate in prose.
+
+pub mod names;
+pub mod preamble;
+pub mod tls;
+pub mod token;
