@@ -1,0 +1,151 @@
+//! One certificate authority per site, and what it signs.
+
+use k8s_openapi::jiff::{Timestamp, ToSpan};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use time::OffsetDateTime;
+
+use super::{Error, Leaf, Wanted};
+
+/// Ten years: as long as the service plans ahead. Leaves live one, so no leaf outlives it for nine.
+const AUTHORITY_DAYS: i64 = 3650;
+const LEAF_DAYS: i64 = 365;
+/// Certificates are valid from a little earlier: the sites' clocks differ by less than this.
+const SKEW_MINUTES: i64 = 5;
+
+/// A certificate and its private key, as PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub certificate: String,
+    pub key: String,
+}
+
+/// A site's certificate authority, able to sign.
+pub struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes a new one: ECDSA P-256, self-signed. The caller keeps the pair with create-only semantics, so that of two
+    /// replicas that race one wins and both use what is kept.
+    pub fn generate(site: &str, now: Timestamp) -> Result<Pair, Error> {
+        let key = KeyPair::generate().map_err(Error::Make)?;
+        let mut params = params(&format!("{site} authority"), now, AUTHORITY_DAYS)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).map_err(Error::Make)?;
+        Ok(Pair {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+
+    pub fn from_pair(pair: Pair) -> Result<Self, Error> {
+        let key = KeyPair::from_pem(&pair.key).map_err(Error::Authority)?;
+        let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(Error::Authority)?;
+        Ok(Self {
+            certificate: pair.certificate,
+            issuer,
+        })
+    }
+
+    /// The authority's own certificate, as PEM: public.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// Signs a certificate with a new key, for server and client use.
+    pub fn issue(&self, wanted: &Wanted, now: Timestamp) -> Result<Leaf, Error> {
+        let key = KeyPair::generate().map_err(Error::Make)?;
+        let mut params = params(&wanted.identity, now, LEAF_DAYS)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        params.subject_alt_names = wanted
+            .sorted_names()
+            .into_iter()
+            .map(|name| {
+                let dns = name.try_into().map_err(|source| Error::Name {
+                    name: name.to_owned(),
+                    source,
+                })?;
+                Ok(SanType::DnsName(dns))
+            })
+            .collect::<Result<_, Error>>()?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(Error::Make)?;
+        Ok(Leaf {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            trusted: wanted.trusted.clone(),
+        })
+    }
+}
+
+/// The directory maps a service from this subject to its entry: O and CN, and nothing else.
+fn params(common_name: &str, now: Timestamp, days: i64) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::default();
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::OrganizationName, "govuc");
+    subject.push(DnType::CommonName, common_name);
+    params.distinguished_name = subject;
+    params.not_before = offset(now, -SKEW_MINUTES * 60)?;
+    params.not_after = offset(now, days * 86_400)?;
+    Ok(params)
+}
+
+fn offset(now: Timestamp, seconds: i64) -> Result<OffsetDateTime, Error> {
+    let then = now.checked_add(seconds.seconds()).map_err(|_| Error::Time(now))?;
+    OffsetDateTime::from_unix_timestamp(then.as_second()).map_err(|_| Error::Time(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::operator_material;
+
+    fn now() -> Timestamp {
+        "2026-11-24T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_kept_authority_signs_certificates_its_holder_can_use() {
+        let pair = Authority::generate("pdsa1", now()).unwrap();
+        let authority = Authority::from_pair(pair.clone()).unwrap();
+        assert_eq!(authority.certificate(), pair.certificate);
+        operator_material(&authority, "pdsa1", authority.certificate(), now())
+            .unwrap()
+            .client(&[])
+            .unwrap();
+    }
+
+    #[test]
+    fn a_certificate_says_who_its_holder_is_in_the_subject_the_directory_maps() {
+        let authority = Authority::from_pair(Authority::generate("pdsa1", now()).unwrap()).unwrap();
+        let wanted = Wanted::part("directory", "pdsa1", "govuc-mail", Vec::new(), "");
+        let leaf = authority.issue(&wanted, now()).unwrap();
+        let (_, pem) = x509_parser::pem::parse_x509_pem(leaf.certificate.as_bytes()).unwrap();
+        let certificate = pem.parse_x509().unwrap();
+        assert_eq!(
+            certificate.subject().to_string(),
+            "O=govuc, CN=directory.pdsa1.govuc.internal"
+        );
+        assert!(!certificate.is_ca());
+    }
+
+    #[test]
+    fn half_a_pair_is_no_authority() {
+        let one = Authority::generate("pdsa1", now()).unwrap();
+        let rubbish = Pair {
+            key: "no key".into(),
+            ..one
+        };
+        assert!(matches!(Authority::from_pair(rubbish), Err(Error::Authority(_))));
+    }
+}

@@ -1,0 +1,51 @@
+//! Keys derived from the root secret, which is the same in both clusters: so are they.
+
+use ring::hkdf;
+
+use super::Error;
+
+/// The 32 bytes of `govuc-system/govuc-root`.
+pub struct Root([u8; 32]);
+
+impl Root {
+    pub fn new(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self(
+            bytes.try_into().map_err(|_| Error::RootLength(bytes.len()))?,
+        ))
+    }
+}
+
+/// The key of session tokens (`govuc_wire::token`): HKDF-SHA256 without salt, info `session 1`. The number is raised to
+/// replace the key while the root stays.
+pub fn session_key(root: &Root) -> [u8; 32] {
+    let mut key = [0; 32];
+    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+        .extract(&root.0)
+        .expand(&[b"session 1"], hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut key))
+        // HKDF fails only above 255 × 32 bytes, and where the buffer is not as long as was asked for: 32.
+        .expect("32 bytes are within HKDF's limits");
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_root_gives_the_same_key_and_another_root_another() {
+        let key = |byte| session_key(&Root::new(&[byte; 32]).unwrap());
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
+    }
+
+    #[test]
+    fn the_key_is_not_the_root() {
+        assert_ne!(session_key(&Root::new(&[7; 32]).unwrap()), [7; 32]);
+    }
+
+    #[test]
+    fn a_root_of_another_length_is_refused() {
+        assert!(matches!(Root::new(&[7; 16]), Err(Error::RootLength(16))));
+    }
+}
