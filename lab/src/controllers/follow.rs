@@ -1,0 +1,48 @@
+//! A cache of one kind that says when it changed.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use tracing::warn;
+
+/// How long changes are collected before they are acted upon, so that a burst costs one pass.
+pub(super) const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// A cache of everything `api` lists, and the endless work of keeping it. `changed` is told of every change.
+pub(super) fn follow<K>(api: Api<K>, changed: &Arc<Notify>) -> (Store<K>, impl Future<Output = ()> + use<K>)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Default + Eq + Hash + Clone,
+{
+    let (store, writer) = reflector::store();
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer);
+    (store, keep(events, changed.clone()))
+}
+
+async fn keep<K>(
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
+    changed: Arc<Notify>,
+) {
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) => {
+                changed.notify_one()
+            }
+            // A list in progress is no state to act upon.
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
+            Err(error) => warn!(%error, "watch interrupted"),
+        }
+    }
+}
