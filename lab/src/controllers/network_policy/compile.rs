@@ -105,3 +105,81 @@ fn named(what: &str, name: &str, types: &str, elements: &[String]) -> String {
     }
     text + "\t}\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// The objects of a file of `golden/`.
+    fn cluster(text: &str) -> Cluster {
+        let (mut pods, mut namespaces, mut policies) = (Vec::new(), Vec::new(), Vec::new());
+        for document in text.split("---\n") {
+            let object: serde_json::Value = serde_yaml::from_str(document).unwrap();
+            match object["kind"].as_str() {
+                Some("Pod") => pods.push(Arc::new(serde_json::from_value(object).unwrap())),
+                Some("Namespace") => namespaces.push(Arc::new(serde_json::from_value(object).unwrap())),
+                Some("NetworkPolicy") => policies.push(Arc::new(serde_json::from_value(object).unwrap())),
+                other => panic!("{other:?}"),
+            }
+        }
+        Cluster::of(&pods, &namespaces, &policies)
+    }
+
+    /// `GOLDEN=write` writes the files anew, to be read in the diff.
+    #[test]
+    fn every_golden_cluster_compiles_to_its_rules() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/controllers/network_policy/golden");
+        let mut seen = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "yaml") {
+                let compiled = script(&cluster(&fs::read_to_string(&path).unwrap()), "veth");
+                let golden = path.with_extension("nft");
+                if std::env::var_os("GOLDEN").is_some_and(|v| v == "write") {
+                    fs::write(&golden, &compiled).unwrap();
+                }
+                assert_eq!(
+                    compiled,
+                    fs::read_to_string(&golden).unwrap(),
+                    "{}",
+                    path.display()
+                );
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 4);
+    }
+
+    #[test]
+    fn an_address_that_changed_hands_has_the_rules_of_the_younger_pod() {
+        let pod = |name: &str, time: &str| {
+            format!(
+                "{{kind: Pod, metadata: {{name: {name}, namespace: agency, labels: {{name: {name}}}, \
+                 creationTimestamp: \"{time}\"}}, spec: {{containers: []}}, status: {{podIP: 10.41.0.2}}}}\n"
+            )
+        };
+        let (old, new) = (
+            pod("old", "2026-01-01T00:00:00Z"),
+            pod("new", "2026-01-01T00:00:01Z"),
+        );
+        for text in [format!("{old}---\n{new}"), format!("{new}---\n{old}")] {
+            assert_eq!(
+                cluster(&text).pods[&"10.41.0.2".parse().unwrap()].labels["name"],
+                "new"
+            );
+        }
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_closes_its_namespace() {
+        let text = "{kind: NetworkPolicy, metadata: {name: p, namespace: agency}, spec: {podSelector: {}, \
+                    ingress: [{from: [{ipBlock: {cidr: nonsense}}]}, {}]}}";
+        let policy = &cluster(text).policies[0];
+        assert!(policy.ingress.as_ref().is_some_and(Vec::is_empty));
+        assert!(policy.egress.as_ref().is_some_and(Vec::is_empty));
+    }
+}
