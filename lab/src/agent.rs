@@ -1,0 +1,41 @@
+//! The process that runs the lab's own controllers inside a site's machine.
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::controllers::{self, Settings};
+use crate::lab::{Lab, LabName};
+use crate::network::Site;
+
+/// Runs the controllers of `site` until the process is told to end.
+pub async fn run(name: &LabName, site: Site) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .with_ansi(false)
+        .init();
+    let lab = Lab::open(name)?;
+    let folder = lab.folder.site(site);
+    let stop = CancellationToken::new();
+    let settings = Settings {
+        site: site.to_string(),
+        kubeconfig: folder.kubeconfig("admin"),
+        volumes_root: folder.volumes(),
+        load_balancer_pool: lab
+            .network
+            .load_balancers(site)
+            .context("the witness runs no controllers")?,
+        wan_interface: "wan0".to_owned(),
+        pod_interface_prefix: "veth".to_owned(),
+        node_name: site.to_string(),
+        stop: stop.clone(),
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        terminate.recv().await;
+        stop.cancel();
+    });
+    controllers::run(settings).await
+}

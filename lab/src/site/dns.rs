@@ -1,0 +1,66 @@
+//! The cluster's name server: a process of the machine behind a Service without selector.
+
+use std::fs;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::Plan;
+use super::control_plane::program;
+use crate::machine::Daemon;
+
+pub fn daemon(plan: &Plan) -> anyhow::Result<Daemon> {
+    let corefile = plan.folder.join("Corefile");
+    fs::write(&corefile, configuration(plan)).with_context(|| corefile.display().to_string())?;
+    Ok(program(
+        plan,
+        "coredns",
+        vec!["-conf".to_owned(), corefile.display().to_string()],
+    ))
+}
+
+fn configuration(plan: &Plan) -> String {
+    format!(
+        ".:53 {{
+    bind {address}
+    errors
+    health 127.0.0.1:8081
+    kubernetes cluster.local in-addr.arpa ip6.arpa {{
+        kubeconfig {kubeconfig}
+        pods insecure
+        ttl 5
+    }}
+    cache 5
+    loadbalance
+}}
+",
+        address = plan.network.machine(plan.site),
+        kubeconfig = plan.folder.kubeconfig("dns").display(),
+    )
+}
+
+/// What the cluster must know of it: its rights, its Service, and where that leads.
+pub fn objects(plan: &Plan) -> Vec<Value> {
+    let user = "system:coredns";
+    vec![
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user},
+        "rules": [
+            {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        ]}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}]}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns", "namespace": "kube-system"},
+        "spec": {"clusterIP": plan.network.dns_service(plan.site), "ports": [
+            {"name": "dns", "port": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+        ]}}),
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "kube-dns-lab", "namespace": "kube-system",
+                         "labels": {"kubernetes.io/service-name": "kube-dns"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [plan.network.machine(plan.site)], "conditions": {"ready": true}}],
+            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]}),
+    ]
+}
