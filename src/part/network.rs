@@ -1,0 +1,408 @@
+//! Who may talk to whom, as one table, and the NetworkPolicies that follow from it.
+//!
+//! Ports are those of the containers: a policy is judged after a Service's address was translated.
+
+use std::net::IpAddr;
+
+use govuc_wire::names;
+use k8s_openapi::{
+    api::networking::v1::{
+        IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+        NetworkPolicyPort, NetworkPolicySpec,
+    },
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
+};
+
+use super::{Owner, Part, ROLE_LABEL, Role, common_labels, pairs, service::Public};
+
+/// One end of an arrow of `docs/architecture.md` §1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Part(Role),
+    /// The operator's pods.
+    Operator,
+    /// Any address: people, other mail servers, the peer's gateway.
+    Anywhere,
+    /// The peer's gateway alone.
+    PeerGateway,
+}
+
+/// `from` may open a connection to `to` at `port` of its container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrow {
+    pub from: End,
+    pub to: End,
+    pub port: u16,
+}
+
+pub const IMAPS: Public = Public {
+    name: "imaps",
+    port: 993,
+    target: 1993,
+};
+pub const SUBMISSIONS: Public = Public {
+    name: "submissions",
+    port: 465,
+    target: 1465,
+};
+pub const HTTPS: Public = Public {
+    name: "https",
+    port: 443,
+    target: 1443,
+};
+pub const SMTP: Public = Public {
+    name: "smtp",
+    port: 25,
+    target: 1025,
+};
+pub const GATEWAY: Public = Public {
+    name: "gateway",
+    port: names::TLS_PORT,
+    target: names::TLS_PORT,
+};
+
+const DNS_PORT: u16 = 53;
+
+use End::{Anywhere, Operator, PeerGateway};
+use Role::{Directory, Filter, FrontDoor, Gateway, Mx, Store, Submission};
+
+/// Everything that may be dialled. DNS, which every part needs, is beside it; the kubelet's probes are exempt.
+pub const ARROWS: &[Arrow] = &[
+    arrow(Anywhere, part(FrontDoor), IMAPS.target),
+    arrow(Anywhere, part(FrontDoor), SUBMISSIONS.target),
+    arrow(Anywhere, part(FrontDoor), HTTPS.target),
+    arrow(Anywhere, part(Mx), SMTP.target),
+    // From the peer. Its address is not known: what leaves a cluster carries the address of some node.
+    arrow(Anywhere, part(Gateway), names::TLS_PORT),
+    arrow(part(Gateway), PeerGateway, names::TLS_PORT),
+    // What comes from the peer goes on to the part that is named.
+    arrow(part(Gateway), part(Directory), names::TLS_PORT),
+    arrow(part(Gateway), part(Store), names::TLS_PORT),
+    // To the peer.
+    arrow(part(FrontDoor), part(Gateway), names::EGRESS_PORT),
+    arrow(part(Mx), part(Gateway), names::EGRESS_PORT),
+    arrow(part(Submission), part(Gateway), names::EGRESS_PORT),
+    arrow(part(Directory), part(Gateway), names::EGRESS_PORT),
+    arrow(part(Store), part(Gateway), names::EGRESS_PORT),
+    arrow(Operator, part(Gateway), names::EGRESS_PORT),
+    // Within the site.
+    arrow(part(FrontDoor), part(Directory), names::TLS_PORT),
+    arrow(part(FrontDoor), part(Store), names::TLS_PORT),
+    arrow(part(FrontDoor), part(Submission), names::TLS_PORT),
+    arrow(part(Mx), part(Directory), names::TLS_PORT),
+    arrow(part(Mx), part(Filter), names::TLS_PORT),
+    arrow(part(Mx), part(Store), names::TLS_PORT),
+    arrow(part(Submission), part(Directory), names::TLS_PORT),
+    arrow(part(Submission), part(Filter), names::TLS_PORT),
+    arrow(part(Submission), part(Store), names::TLS_PORT),
+    arrow(Operator, part(Directory), names::TLS_PORT),
+    arrow(Operator, part(Store), names::TLS_PORT),
+];
+
+const fn arrow(from: End, to: End, port: u16) -> Arrow {
+    Arrow { from, to, port }
+}
+
+const fn part(role: Role) -> End {
+    End::Part(role)
+}
+
+/// A namespace in which nothing may talk to anything, until a part's own policy says so.
+pub fn deny_all(namespace: &str, owner: Owner<'_>) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: ObjectMeta {
+            name: Some("deny-all".to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(common_labels()),
+            owner_references: Some(vec![owner.clone()]),
+            ..Default::default()
+        },
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(LabelSelector::default()),
+            policy_types: Some(both()),
+            ..Default::default()
+        }),
+    }
+}
+
+/// What a part may take and dial.
+pub fn policy(part: &Part, peer_gateway: IpAddr, owner: Owner<'_>) -> NetworkPolicy {
+    let here = End::Part(part.role);
+    let ingress = ARROWS
+        .iter()
+        .filter(|arrow| arrow.to == here)
+        .map(|arrow| NetworkPolicyIngressRule {
+            from: peer(arrow.from, peer_gateway).map(|peer| vec![peer]),
+            ports: Some(vec![port("TCP", arrow.port)]),
+        })
+        .collect();
+    let mut egress = vec![dns()];
+    egress.extend(
+        ARROWS
+            .iter()
+            .filter(|arrow| arrow.from == here)
+            .map(|arrow| NetworkPolicyEgressRule {
+                to: peer(arrow.to, peer_gateway).map(|peer| vec![peer]),
+                ports: Some(vec![port("TCP", arrow.port)]),
+            }),
+    );
+    NetworkPolicy {
+        metadata: part.metadata(&part.name, owner),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(part.selector()),
+            policy_types: Some(both()),
+            ingress: Some(ingress),
+            egress: Some(egress),
+        }),
+    }
+}
+
+/// Not only to the pods of a cluster's DNS: some clusters answer on each node, or from outside any pod.
+fn dns() -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        to: None,
+        ports: Some(vec![port("UDP", DNS_PORT), port("TCP", DNS_PORT)]),
+    }
+}
+
+/// `None` is any address.
+fn peer(end: End, peer_gateway: IpAddr) -> Option<NetworkPolicyPeer> {
+    let namespace = |name: &str| LabelSelector {
+        // Kubernetes sets this label itself.
+        match_labels: Some(pairs([("kubernetes.io/metadata.name", name)])),
+        ..Default::default()
+    };
+    let pods = |role: &str| LabelSelector {
+        match_labels: Some(pairs([(ROLE_LABEL, role)])),
+        ..Default::default()
+    };
+    match end {
+        End::Anywhere => None,
+        End::Part(role) => Some(NetworkPolicyPeer {
+            namespace_selector: Some(namespace(role.namespace())),
+            pod_selector: Some(pods(role.label())),
+            ..Default::default()
+        }),
+        End::Operator => Some(NetworkPolicyPeer {
+            namespace_selector: Some(namespace(names::SYSTEM_NAMESPACE)),
+            pod_selector: Some(pods("operator")),
+            ..Default::default()
+        }),
+        End::PeerGateway => {
+            let length = if peer_gateway.is_ipv4() { 32 } else { 128 };
+            Some(NetworkPolicyPeer {
+                ip_block: Some(IPBlock {
+                    cidr: format!("{peer_gateway}/{length}"),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            })
+        }
+    }
+}
+
+fn port(protocol: &str, number: u16) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        protocol: Some(protocol.to_owned()),
+        port: Some(IntOrString::Int(number.into())),
+        ..Default::default()
+    }
+}
+
+fn both() -> Vec<String> {
+    vec!["Ingress".to_owned(), "Egress".to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::part::tests::owner;
+    use std::collections::BTreeSet;
+
+    const PEER_GATEWAY: &str = "198.19.1.2";
+
+    /// `docs/architecture.md` §1 and §2 in words: who dials whom, and where.
+    const ALLOWED: &[(&str, &str, u16)] = &[
+        ("outside", "front-door", 1993),
+        ("outside", "front-door", 1465),
+        ("outside", "front-door", 1443),
+        ("outside", "mx", 1025),
+        ("outside", "gateway", 8443),
+        ("gateway", "peer", 8443),
+        ("gateway", "directory", 8443),
+        ("gateway", "store", 8443),
+        ("front-door", "gateway", 8444),
+        ("front-door", "directory", 8443),
+        ("front-door", "store", 8443),
+        ("front-door", "submission", 8443),
+        ("mx", "gateway", 8444),
+        ("mx", "directory", 8443),
+        ("mx", "filter", 8443),
+        ("mx", "store", 8443),
+        ("submission", "gateway", 8444),
+        ("submission", "directory", 8443),
+        ("submission", "filter", 8443),
+        ("submission", "store", 8443),
+        ("directory", "gateway", 8444),
+        ("store", "gateway", 8444),
+        ("operator", "gateway", 8444),
+        ("operator", "directory", 8443),
+        ("operator", "store", 8443),
+    ];
+
+    /// A party as a policy sees it: namespace and role of a pod, or an address.
+    #[derive(Clone, Copy)]
+    struct Party {
+        name: &'static str,
+        pod: Option<(&'static str, &'static str)>,
+        address: &'static str,
+    }
+
+    fn parties() -> Vec<Party> {
+        let pod = |name, namespace| Party {
+            name,
+            pod: Some((namespace, name)),
+            address: "10.41.0.9",
+        };
+        let mut all: Vec<Party> = roles().map(|role| pod(role.label(), role.namespace())).collect();
+        all.push(pod("operator", "govuc-system"));
+        // Pods that wear a part's label where the part does not live.
+        all.push(Party {
+            name: "impostor",
+            pod: Some(("agency-kkr", "front-door")),
+            address: "10.41.0.10",
+        });
+        all.push(Party {
+            name: "outside",
+            pod: None,
+            address: "203.0.113.9",
+        });
+        all.push(Party {
+            name: "peer",
+            pod: None,
+            address: PEER_GATEWAY,
+        });
+        all
+    }
+
+    fn roles() -> impl Iterator<Item = Role> {
+        Role::SHARED.into_iter().chain([Role::Store])
+    }
+
+    fn policy_of(role: Role) -> NetworkPolicySpec {
+        let part = Part {
+            role,
+            name: role.label().to_owned(),
+        };
+        policy(&part, PEER_GATEWAY.parse().unwrap(), &owner())
+            .spec
+            .unwrap()
+    }
+
+    fn matches(peers: Option<&Vec<NetworkPolicyPeer>>, party: Party) -> bool {
+        peers.is_none_or(|peers| {
+            peers.iter().any(|peer| {
+                let has = |selector: Option<&LabelSelector>, key: &str, value: &str| {
+                    selector
+                        .and_then(|s| s.match_labels.as_ref()?.get(key))
+                        .is_some_and(|v| v == value)
+                };
+                match (&peer.ip_block, party.pod) {
+                    (Some(block), _) => block.cidr == format!("{}/32", party.address),
+                    (None, Some((namespace, role))) => {
+                        has(
+                            peer.namespace_selector.as_ref(),
+                            "kubernetes.io/metadata.name",
+                            namespace,
+                        ) && has(peer.pod_selector.as_ref(), ROLE_LABEL, role)
+                    }
+                    (None, None) => false,
+                }
+            })
+        })
+    }
+
+    fn open(ports: Option<&Vec<NetworkPolicyPort>>, number: u16) -> bool {
+        ports.is_none_or(|ports| {
+            ports.iter().any(|port| {
+                port.protocol.as_deref() == Some("TCP") && port.port == Some(IntOrString::Int(number.into()))
+            })
+        })
+    }
+
+    fn may(from: Party, to: Party, number: u16) -> bool {
+        let role = |party: Party| roles().find(|role| party.pod == Some((role.namespace(), role.label())));
+        let leaves = role(from).is_none_or(|role| {
+            policy_of(role)
+                .egress
+                .unwrap()
+                .iter()
+                .any(|rule| matches(rule.to.as_ref(), to) && open(rule.ports.as_ref(), number))
+        });
+        let enters = role(to).is_none_or(|role| {
+            policy_of(role)
+                .ingress
+                .unwrap()
+                .iter()
+                .any(|rule| matches(rule.from.as_ref(), from) && open(rule.ports.as_ref(), number))
+        });
+        leaves && enters
+    }
+
+    #[test]
+    fn each_arrow_of_the_architecture_is_allowed_and_nothing_else() {
+        let ports: BTreeSet<u16> = ARROWS
+            .iter()
+            .map(|arrow| arrow.port)
+            .chain([25, 143, 389, 1143, 2003, 8080, 9000, 9001])
+            .collect();
+        let governed =
+            |party: &Party| roles().any(|role| party.pod == Some((role.namespace(), role.label())));
+        for from in parties() {
+            for to in parties() {
+                // Between two that no policy of ours governs there is nothing to check.
+                if !governed(&from) && !governed(&to) {
+                    continue;
+                }
+                for &port in &ports {
+                    // "Outside" is whoever has no better name: an impostor or the peer gets what anybody gets.
+                    let listed = ALLOWED.contains(&(from.name, to.name, port))
+                        || ALLOWED.contains(&("outside", to.name, port));
+                    let expected =
+                        listed && (!governed(&from) || ALLOWED.contains(&(from.name, to.name, port)));
+                    assert_eq!(
+                        may(from, to, port),
+                        expected,
+                        "{} -> {}:{port}",
+                        from.name,
+                        to.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_part_may_ask_dns() {
+        for role in roles() {
+            let egress = policy_of(role).egress.unwrap();
+            assert!(egress.iter().any(|rule| {
+                rule.to.is_none()
+                    && rule.ports.iter().flatten().any(|port| {
+                        port.protocol.as_deref() == Some("UDP") && port.port == Some(IntOrString::Int(53))
+                    })
+            }));
+        }
+    }
+
+    #[test]
+    fn what_has_no_policy_of_its_own_may_nothing() {
+        let spec = deny_all(names::MAIL_NAMESPACE, &owner()).spec.unwrap();
+        assert_eq!(spec.pod_selector, Some(LabelSelector::default()));
+        assert_eq!(spec.policy_types, Some(both()));
+        assert_eq!((spec.ingress, spec.egress), (None, None));
+    }
+}

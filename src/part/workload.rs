@@ -1,0 +1,135 @@
+//! Controllers of pods, and what stands beside every one of them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, StatefulSet, StatefulSetSpec},
+        core::v1::{
+            ConfigMap, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec,
+            ServiceAccount, VolumeResourceRequirements,
+        },
+        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
+    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+};
+
+use super::{Owner, Part, pod::CONFIG_ANNOTATION};
+
+/// A volume that outlives its pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim<'a> {
+    pub size: Quantity,
+    /// The cluster's default class when there is none.
+    pub class: Option<&'a str>,
+    /// `ReadWriteOncePod` where two writers would destroy what is there.
+    pub access: Access,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadWriteOnce,
+    ReadWriteOncePod,
+}
+
+/// One replica, never two at once. `restarts_with` is the digest of what the engines read only when they start.
+pub fn stateful_set(part: &Part, spec: PodSpec, restarts_with: &str, owner: Owner<'_>) -> StatefulSet {
+    StatefulSet {
+        metadata: part.metadata(&part.name, owner),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            selector: part.selector(),
+            template: template(part, spec, restarts_with),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// Replicas without state.
+pub fn deployment(
+    part: &Part,
+    replicas: i32,
+    spec: PodSpec,
+    restarts_with: &str,
+    owner: Owner<'_>,
+) -> Deployment {
+    Deployment {
+        metadata: part.metadata(&part.name, owner),
+        spec: Some(DeploymentSpec {
+            replicas: Some(replicas),
+            selector: part.selector(),
+            template: template(part, spec, restarts_with),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// One pod at a time may be evicted: a drain is never blocked for ever, and never takes two at once.
+pub fn disruption_budget(part: &Part, owner: Owner<'_>) -> PodDisruptionBudget {
+    PodDisruptionBudget {
+        metadata: part.metadata(&part.name, owner),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(part.selector()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// An account of the part's own, without rights.
+pub fn service_account(part: &Part, owner: Owner<'_>) -> ServiceAccount {
+    ServiceAccount {
+        metadata: part.metadata(&part.name, owner),
+        automount_service_account_token: Some(false),
+        ..Default::default()
+    }
+}
+
+pub fn config_map(part: &Part, name: &str, files: BTreeMap<String, String>, owner: Owner<'_>) -> ConfigMap {
+    ConfigMap {
+        metadata: part.metadata(name, owner),
+        data: Some(files),
+        ..Default::default()
+    }
+}
+
+fn template(part: &Part, spec: PodSpec, restarts_with: &str) -> PodTemplateSpec {
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(part.labels()),
+            annotations: Some(super::pairs([(CONFIG_ANNOTATION, restarts_with)])),
+            ..Default::default()
+        }),
+        spec: Some(spec),
+    }
+}
+
+/// A part's volume. Not a template of the StatefulSet, because those can't grow; and not owned, because data outlives
+/// what was made to serve it.
+pub fn volume_claim(part: &Part, claim: Claim<'_>) -> PersistentVolumeClaim {
+    let access = match claim.access {
+        Access::ReadWriteOnce => "ReadWriteOnce",
+        Access::ReadWriteOncePod => "ReadWriteOncePod",
+    };
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(part.name.clone()),
+            namespace: Some(part.role.namespace().to_owned()),
+            labels: Some(part.labels()),
+            ..Default::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec![access.to_owned()]),
+            storage_class_name: claim.class.map(str::to_owned),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([("storage".to_owned(), claim.size)])),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
