@@ -1,1 +1,31 @@
-//! The kinds of 1govuc.gov.my as types.
+//! The kinds of `1govuc.gov.my/v1alpha1` as types: schema, rules, printer columns, conditions. No logic.
+
+mod agency;
+pub mod conditions;
+mod mail_store;
+mod mailbox;
+mod platform;
+mod schema;
+
+pub use agency::{
+    Administrators, Agency, AgencyMail, AgencySpec, AgencyStatus, Application, Approval, Budget,
+    DecisionKind, Domain, ExistingContract, PlacedStore, Placement, Subject, SubjectKind, Translated,
+};
+pub use mail_store::{CopyState, MailStore, MailStoreSpec, MailStoreStatus, Storage, StoreCopy, StoreUse};
+pub use mailbox::{
+    FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus, Quota,
+    Termination, TerminationReason,
+};
+pub use platform::{
+    Addresses, Lockout, PasswordPolicy, Platform, PlatformMail, PlatformSpec, PlatformStatus, Site,
+    StorePlacement,
+};
+
+/// The group of every kind.
+pub const GROUP: &str = "1govuc.gov.my";
+/// The one version.
+pub const VERSION: &str = "v1alpha1";
+/// The name of the one Platform.
+pub const PLATFORM: &str = "platform";
+/// The ConfigMap in an agency's namespace that its admission policies read.
+pub const POLICY_CONFIG_MAP: &str = "govuc-policy";

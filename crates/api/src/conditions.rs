@@ -1,0 +1,96 @@
+//! The words of conditions: every type and every reason that a user can see.
+//!
+//! `Ready`, `Reconciling` and `Stalled` mean what kstatus says: Ready when what the spec asks for is there, Reconciling
+//! while it is being made, Stalled when only a person can go on. The latter two are present only while true.
+
+/// Types.
+pub mod types {
+    /// What the spec asks for is there.
+    pub const READY: &str = "Ready";
+    /// It is being made. Absent otherwise.
+    pub const RECONCILING: &str = "Reconciling";
+    /// A person has to act; the message says how. Absent otherwise.
+    pub const STALLED: &str = "Stalled";
+    /// Platform: the directory of this site answers and has the tree.
+    pub const DIRECTORY_READY: &str = "DirectoryReady";
+    /// Platform: every shared mail part of this site is ready. Agency: its store takes and gives mail.
+    pub const MAIL_READY: &str = "MailReady";
+    /// Platform: every part has a certificate that is not due.
+    pub const CERTIFICATES_VALID: &str = "CertificatesValid";
+    /// MailStore: the copy at the other site has all that is stored.
+    pub const REPLICATED: &str = "Replicated";
+    /// Agency: the application was approved.
+    pub const APPROVED: &str = "Approved";
+}
+
+/// Reasons.
+pub mod reasons {
+    /// All that was asked for is there.
+    pub const READY: &str = "AllReady";
+    /// Something is not there yet; the message names it.
+    pub const PROGRESSING: &str = "Progressing";
+    /// A step failed and is tried again; the message has the error.
+    pub const FAILED: &str = "StepFailed";
+    /// The object passed admission but means nothing; the message has field, value, rule and remedy.
+    pub const INVALID: &str = "InvalidSpec";
+    /// It is being deleted, and its data is being kept.
+    pub const DELETING: &str = "Deleting";
+
+    /// There is no Platform, or it is not ready.
+    pub const PLATFORM_NOT_READY: &str = "PlatformNotReady";
+    /// The other site's CA or the root secret is not here: `kubectl govuc connect`.
+    pub const PEER_UNKNOWN: &str = "PeerUnknown";
+    /// The operator's site is none of the Platform's.
+    pub const SITE_UNKNOWN: &str = "SiteUnknown";
+    /// Some parts are not ready; the message names them.
+    pub const PARTS_NOT_READY: &str = "PartsNotReady";
+    /// Every certificate is there and not due.
+    pub const CERTIFICATES_CURRENT: &str = "CertificatesCurrent";
+    /// The directory does not answer.
+    pub const DIRECTORY_UNREACHABLE: &str = "DirectoryUnreachable";
+
+    /// The store's pod is not ready.
+    pub const STORE_NOT_READY: &str = "StoreNotReady";
+    /// This site's copy is primary and serves.
+    pub const PRIMARY: &str = "Primary";
+    /// This site's copy follows the primary.
+    pub const FOLLOWER: &str = "Follower";
+    /// The copies are equal.
+    pub const IN_STEP: &str = "InStep";
+    /// The copy at the other site may not have all that is stored.
+    pub const BEHIND: &str = "Behind";
+    /// The guard does not say.
+    pub const NO_STATUS: &str = "NoStatus";
+    /// The store's volume can't be what the spec asks for.
+    pub const VOLUME_IMMUTABLE: &str = "VolumeImmutable";
+
+    /// No decision on the application yet.
+    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+    /// The application was approved.
+    pub const APPROVED: &str = "Approved";
+    /// The application was rejected; the message has why.
+    pub const REJECTED: &str = "Rejected";
+    /// The approval was withdrawn after the agency existed: what is there stays, and nothing more is made.
+    pub const APPROVAL_WITHDRAWN: &str = "ApprovalWithdrawn";
+    /// The lead site decides this; its decision has not arrived here.
+    pub const AWAITING_LEAD: &str = "AwaitingLead";
+    /// Another agency has a domain; the message names it.
+    pub const DOMAIN_TAKEN: &str = "DomainTaken";
+    /// The agency still has mailboxes.
+    pub const HAS_MAILBOXES: &str = "HasMailboxes";
+
+    /// The namespace is no approved agency's.
+    pub const AGENCY_NOT_READY: &str = "AgencyNotReady";
+    /// The address or an alias is in no domain of the agency.
+    pub const ADDRESS_OUTSIDE_DOMAINS: &str = "AddressOutsideDomains";
+    /// Another account has the address or an alias; the message names it.
+    pub const ADDRESS_TAKEN: &str = "AddressTaken";
+    /// Another account has the staff number; the message names it.
+    pub const STAFF_NUMBER_TAKEN: &str = "StaffNumberTaken";
+    /// The mail of a mailbox of this name, address or staff number is still kept; `spec.restore` takes it up again.
+    pub const ACCOUNT_RETAINED: &str = "AccountRetained";
+    /// `spec.restore` names no account that is kept for this agency.
+    pub const NOTHING_TO_RESTORE: &str = "NothingToRestore";
+    /// The account was ended by `spec.termination`.
+    pub const TERMINATED: &str = "Terminated";
+}

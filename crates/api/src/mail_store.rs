@@ -1,0 +1,137 @@
+//! MailStore: one mail engine per site, and the unit that has a primary.
+
+use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A mail engine in each site, one of them primary and the other its copy. The operator makes them as agencies need.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "1govuc.gov.my",
+    version = "v1alpha1",
+    kind = "MailStore",
+    status = "MailStoreStatus",
+    derive = "PartialEq",
+    shortname = "mstore",
+    category = "govuc",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Replicated", type_ = "string", json_path = r#".status.conditions[?(@.type=="Replicated")].status"#),
+    printcolumn(name = "Primary", type_ = "string", json_path = ".status.primary"),
+    printcolumn(name = "Size", type_ = "string", json_path = ".spec.storage.size"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Term", type_ = "integer", json_path = ".status.term", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')")
+        .message(Message::Expression("'metadata.name is ' + self.metadata.name + ': a store is called by at most 40 lower-case letters, digits and -, for example mail-1'".into())),
+    validation = Rule::new("!(self.metadata.name in ['directory', 'filter', 'front-door', 'gateway', 'mx', 'submission', 'operator'])")
+        .message(Message::Expression("'metadata.name is ' + self.metadata.name + ', the name of another part of the site: choose another, for example mail-1'".into())),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MailStoreSpec {
+    /// What it keeps.
+    #[serde(rename = "use", default)]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("what a store is used for can't change: make another store"))]
+    pub usage: StoreUse,
+    /// The site that is primary.
+    #[schemars(schema_with = "crate::schema::label")]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message(Message::Expression("'preferredSite is ' + oldSelf + ' and can\\'t be edited: a store moves only by a switchover, which loses nothing'".into())))]
+    pub preferred_site: String,
+    /// Its volume in each site.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Users it takes.
+    #[serde(default = "default_capacity")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub capacity: i32,
+}
+
+/// What a store keeps.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreUse {
+    /// People's mail.
+    #[default]
+    Mail,
+}
+
+/// A volume.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// Its size. A store that exists keeps its volume: a change takes effect for new ones.
+    #[serde(default = "default_size")]
+    #[schemars(schema_with = "crate::schema::size")]
+    pub size: Quantity,
+    /// Its StorageClass; without one the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub class_name: Option<String>,
+}
+
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct MailStoreStatus {
+    /// The generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The site that takes clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// Raised by a person only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub era: Option<i64>,
+    /// Raised whenever a site becomes primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<i64>,
+    /// The copies that this operator knows of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub sites: Vec<StoreCopy>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// A store's copy at a site.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreCopy {
+    /// The site.
+    pub name: String,
+    /// The volume's id, made at its first use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    pub state: CopyState,
+}
+
+/// What a copy is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyState {
+    /// Primary, and the other site has all that is stored.
+    Paired,
+    /// Primary, and the other site may not have all of it.
+    Alone,
+    /// Takes what the primary sends.
+    Follower,
+    /// Does not serve, or does not answer.
+    Unknown,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            size: default_size(),
+            class_name: None,
+        }
+    }
+}
+
+fn default_size() -> Quantity {
+    Quantity("2Ti".to_owned())
+}
+
+fn default_capacity() -> i32 {
+    30_000
+}

@@ -1,0 +1,231 @@
+//! Platform: the service itself, one object in each cluster.
+
+use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::mail_store::Storage;
+
+/// The service: its domain, its two sites, and what holds for every agency. There is one, called `platform`.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "1govuc.gov.my",
+    version = "v1alpha1",
+    kind = "Platform",
+    status = "PlatformStatus",
+    derive = "PartialEq",
+    shortname = "gplat",
+    category = "govuc",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Lead", type_ = "string", json_path = ".status.lead"),
+    printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    validation = Rule::new("self.metadata.name == 'platform'")
+        .message(Message::Expression("'metadata.name is ' + self.metadata.name + ': there is one Platform, and it is called platform'".into())),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformSpec {
+    /// The domain of the service itself: its directory and public names are made from it. It can't change.
+    #[schemars(schema_with = "crate::schema::domain")]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message(Message::Expression("'the domain is ' + oldSelf + ' and can\\'t change: accounts and certificates are made from it'".into())))]
+    pub domain: String,
+    /// The two data centres. The first is the lead: it decides what must be decided once. Their names can't change.
+    #[schemars(length(min = 2, max = 2))]
+    #[x_kube(
+        validation = Rule::new("self.size() != 2 || self[0].name != self[1].name")
+            .message("two sites have the same name: give each its own"),
+        validation = Rule::new("self.size() != 2 || oldSelf.size() != 2 || (self[0].name == oldSelf[0].name && self[1].name == oldSelf[1].name)")
+            .message(Message::Expression("'the sites are ' + oldSelf[0].name + ' and ' + oldSelf[1].name + ', in this order; names and order can\\'t change: certificates and routes are made from them'".into()))
+    )]
+    pub sites: Vec<Site>,
+    /// Rules for passwords of people.
+    #[serde(default)]
+    pub password: PasswordPolicy,
+    /// Defaults of mail.
+    #[serde(default)]
+    pub mail: PlatformMail,
+}
+
+/// One data centre.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Site {
+    /// Its name, in host names and certificates.
+    #[schemars(schema_with = "crate::schema::label")]
+    pub name: String,
+    /// Host and port where the other site reaches this one. An IP address here is also asked for as the load balancer's.
+    #[schemars(schema_with = "crate::schema::host_port")]
+    pub gateway: String,
+    /// Addresses to ask of the load balancer; without one it chooses.
+    #[serde(default)]
+    pub addresses: Addresses,
+}
+
+/// Public addresses of a site.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Addresses {
+    /// Where people's mail programs come in: IMAPS 993, submission 465, password change 443.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::ip_address")]
+    pub front_door: Option<String>,
+    /// Where mail from the Internet comes in: SMTP 25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::ip_address")]
+    pub mx: Option<String>,
+}
+
+/// Rules for passwords of people.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordPolicy {
+    /// Shortest password, in characters.
+    #[serde(default = "default_min_length")]
+    #[schemars(range(min = 8, max = 64))]
+    pub min_length: i32,
+    /// How many of the last passwords can't be used again.
+    #[serde(default = "default_history")]
+    #[schemars(range(min = 0, max = 24))]
+    pub history: i32,
+    /// When guessing is stopped.
+    #[serde(default)]
+    pub lockout: Lockout,
+    /// Days without a login after which an account is locked.
+    #[serde(default = "default_idle_days")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub idle_days: i32,
+}
+
+/// When guessing is stopped.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Lockout {
+    /// Wrong passwords in a row that lock an account.
+    #[serde(default = "default_attempts")]
+    #[schemars(range(min = 3, max = 100))]
+    pub attempts: i32,
+    /// How long the account stays locked, for example 15m.
+    #[serde(rename = "for", default = "default_lockout")]
+    #[schemars(schema_with = "crate::schema::duration")]
+    pub duration: String,
+}
+
+/// Defaults of mail.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformMail {
+    /// How agencies are put on stores.
+    #[serde(default)]
+    pub placement: StorePlacement,
+    /// Storage of a store that the operator makes, in each site.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Largest quota a mailbox may have.
+    #[serde(default = "default_quota_ceiling")]
+    #[schemars(schema_with = "crate::schema::size")]
+    pub quota_ceiling: Quantity,
+}
+
+/// How agencies are put on stores.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("self.dedicatedAbove <= self.maxUsers")
+    .message(Message::Expression("'dedicatedAbove is ' + string(self.dedicatedAbove) + ', more than maxUsers, which is ' + string(self.maxUsers) + ': an agency between them would fit nowhere; lower dedicatedAbove or raise maxUsers'".into())))]
+#[serde(rename_all = "camelCase")]
+pub struct StorePlacement {
+    /// An agency that expects more users than this gets a store of its own.
+    #[serde(default = "default_dedicated_above")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub dedicated_above: i32,
+    /// Users a shared store takes.
+    #[serde(default = "default_max_users")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_users: i32,
+}
+
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformStatus {
+    /// The generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The site that decides what must be decided once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self {
+            min_length: default_min_length(),
+            history: default_history(),
+            lockout: Lockout::default(),
+            idle_days: default_idle_days(),
+        }
+    }
+}
+
+impl Default for Lockout {
+    fn default() -> Self {
+        Self {
+            attempts: default_attempts(),
+            duration: default_lockout(),
+        }
+    }
+}
+
+impl Default for PlatformMail {
+    fn default() -> Self {
+        Self {
+            placement: StorePlacement::default(),
+            storage: Storage::default(),
+            quota_ceiling: default_quota_ceiling(),
+        }
+    }
+}
+
+impl Default for StorePlacement {
+    fn default() -> Self {
+        Self {
+            dedicated_above: default_dedicated_above(),
+            max_users: default_max_users(),
+        }
+    }
+}
+
+fn default_min_length() -> i32 {
+    12
+}
+
+fn default_history() -> i32 {
+    5
+}
+
+fn default_attempts() -> i32 {
+    5
+}
+
+fn default_lockout() -> String {
+    "15m".to_owned()
+}
+
+fn default_idle_days() -> i32 {
+    90
+}
+
+fn default_quota_ceiling() -> Quantity {
+    Quantity("50Gi".to_owned())
+}
+
+fn default_dedicated_above() -> i32 {
+    20_000
+}
+
+fn default_max_users() -> i32 {
+    30_000
+}

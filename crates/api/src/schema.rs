@@ -1,0 +1,151 @@
+//! Schemas of texts with a form of their own. As CEL rather than `pattern`, so that a refusal says what would do.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// A DNS name in lower case with at least two labels.
+pub(crate) fn domain(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 190,
+        "x-kubernetes-validations": [
+            {
+                "rule": r"self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$')",
+                "messageExpression": r#"'"' + self + '" is not a domain: write it in lower case with its dots, for example kkr.gov.my'"#,
+            },
+            {
+                "rule": "!self.endsWith('govuc.internal')",
+                "messageExpression": r#"'"' + self + '" is reserved for the service itself: choose a domain that the agency owns'"#,
+            },
+        ],
+    })
+}
+
+/// A mail address in lower case. A `+` would collide with sub-addressing.
+pub(crate) fn address(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 254,
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[a-z0-9]([a-z0-9_-]|\\.[a-z0-9_-]){0,62}@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$')",
+            "messageExpression": r#"'"' + self + '" is not an address: write it in lower case with letters, digits, dot, - and _, for example ali.ahmad@kkr.gov.my'"#,
+        }],
+    })
+}
+
+/// Further addresses of a mailbox.
+pub(crate) fn aliases(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 20,
+        "items": address(generator),
+    })
+}
+
+/// A size of the form Kubernetes uses, above nought.
+pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "maxLength": 20,
+        "x-kubernetes-validations": [{
+            "rule": "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",
+            "messageExpression": r#"'"' + string(self) + '" is not a size: write for example 2Gi'"#,
+        }],
+    })
+}
+
+/// A day. The format refuses days that are in no calendar.
+pub(crate) fn date(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "date",
+        "maxLength": 10,
+    })
+}
+
+/// An IPv4 or IPv6 address.
+pub(crate) fn ip_address(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 39,
+        "x-kubernetes-validations": [{
+            "rule": "isIP(self)",
+            "messageExpression": r#"'"' + self + '" is not an IP address: write for example 198.51.100.7 or 2001:db8::7'"#,
+        }],
+    })
+}
+
+/// Host and port. The host is a DNS name in lower case or an IPv4 address.
+pub(crate) fn host_port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 259,
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?:[1-9][0-9]{0,4}$') && int(self.split(':')[1]) <= 65535",
+            "messageExpression": r#"'"' + self + '" is not a host and port: write for example gw.pdsa1.gov.my:8443'"#,
+        }],
+    })
+}
+
+/// A name as a part of DNS names: letters, digits and `-`.
+pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 20,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",
+            "messageExpression": r#"'"' + self + '" is not a site name: write lower-case letters, digits and -, beginning with a letter, for example pdsa1'"#,
+        }],
+    })
+}
+
+/// A span of time as Go writes it, from a second to a day.
+pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 20,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^([0-9]{1,6}[hms])+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+            "messageExpression": r#"'"' + self + '" is not a span from 1s to 24h: write for example 15m'"#,
+        }],
+    })
+}
+
+/// A line for people: something to read, without control characters.
+pub(crate) fn line(_: &mut SchemaGenerator) -> Schema {
+    text(200, "^[^\\\\x00-\\\\x1f\\\\x7f]*$")
+}
+
+/// Several lines for people.
+pub(crate) fn paragraph(_: &mut SchemaGenerator) -> Schema {
+    text(4000, "^[^\\\\x00-\\\\x08\\\\x0b-\\\\x1f\\\\x7f]*$")
+}
+
+fn text(limit: u32, allowed: &str) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": limit,
+        "x-kubernetes-validations": [{
+            "rule": format!("self.trim() != '' && self.matches('{allowed}')"),
+            "message": "the text is blank or has control characters: write words",
+        }],
+    })
+}
+
+/// A UUID as the operator mints it.
+pub(crate) fn account_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 36,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",
+            "messageExpression": r#"'"' + self + '" is not an account id: copy it from the message of the Ready condition, for example 3f0c7d1e-5a44-4f7e-9d0b-1c2d3e4f5a6b'"#,
+        }],
+    })
+}
