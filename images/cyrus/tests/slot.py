@@ -32,9 +32,9 @@ mount --bind "$WORK/run" run/cyrus
 mount -t proc none proc
 mount --bind /dev dev
 mount -o remount,ro,bind .
-exec chroot --userspec=900:8 --groups=8 . /usr/bin/env -i PATH=/usr/bin:/bin HOME=/ \
+chroot --userspec=900:8 --groups=8 . /usr/bin/env -i PATH=/usr/bin:/bin HOME=/ \
     LD_PRELOAD=/usr/lib/govuc/syslog.so /usr/lib/cyrus/bin/master
-
+exit $?  # Process 1 stays this shell: one that changes its user would no longer end with its parent.
 """
 
 
