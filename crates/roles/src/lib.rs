@@ -1,1 +1,22 @@
 //! Who may write a mail store: the pure rules.
+//!
+//! `docs/protocol.md` in Rust, without I/O, without async and without a clock: an event goes in, the next state and an
+//! ordered list of actions come out. Who carries the actions out finishes each before it begins the next, and stops at
+//! the first that fails; a crash between two of them is what the order is made for.
+//!
+//! ```text
+//!            Assigned: me                 EngineUp              Synced
+//!  Boot ──> Follower ──────> Promoting ────────────> Alone <──────────> Paired
+//!              ▲                 │                     │   SyncFailed      │
+//!              └──── Fenced <────┴─────────────────────┴───────────────────┘
+//!          engine gone       higher evidence, SIGTERM
+//! ```
+
+mod ballot;
+mod evidence;
+mod machine;
+pub mod timing;
+
+pub use ballot::{Ballot, Era, Term};
+pub use evidence::{Assignment, Evidence, Site, SiteError, SlotCopy, Stale, VolumeId};
+pub use machine::{Action, Event, Machine, Refusal, Role, State};
