@@ -31,8 +31,7 @@ pub struct Network {
 }
 
 /// The line between two sites, or everything one site is connected by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Line {
     Site(Site),
     Between(Site, Site),
@@ -73,6 +72,11 @@ impl Site {
     /// The bridge port of the site's line to the others.
     pub fn port(self) -> String {
         format!("w{}", self.number())
+    }
+
+    /// The bridge port that stands for [`Site::port`] while a relay delays what passes between the two.
+    pub fn relayed_port(self) -> String {
+        format!("r{}", self.number())
     }
 }
 
@@ -119,6 +123,19 @@ impl std::str::FromStr for Line {
         } else {
             Ok(Line::Between(a.min(b), a.max(b)))
         }
+    }
+}
+
+impl serde::Serialize for Line {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Line {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Line, D::Error> {
+        let name = <String as serde::Deserialize>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
     }
 }
 

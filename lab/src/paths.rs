@@ -28,6 +28,13 @@ pub fn labs() -> PathBuf {
     PathBuf::from("/var/lib/govuc-lab")
 }
 
+/// This program's file, for those of its commands that run on their own.
+pub fn this_program() -> std::io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    // The kernel marks a file that was replaced by a rebuild; the new one has the name.
+    Ok(path.to_string_lossy().trim_end_matches(" (deleted)").into())
+}
+
 impl LabFolder {
     pub fn new(path: PathBuf) -> LabFolder {
         LabFolder(path)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use cgroup::{CgroupVersion, Cgroups};
 pub use process::{Process, Usage};
-pub use start::{start_site, start_wan};
+pub use start::{BRIDGE, start_site, start_wan};
 
 use crate::command;
 use crate::lab::LabName;
@@ -35,6 +35,7 @@ pub struct Machine {
 }
 
 /// A program that a machine keeps running.
+#[derive(Clone)]
 pub struct Daemon {
     pub program: PathBuf,
     pub arguments: Vec<String>,
@@ -73,6 +74,18 @@ impl Role {
         Role::Site(Site::Witness),
         Role::Wan,
     ];
+}
+
+impl Daemon {
+    /// As [`Process::program`] will call it.
+    pub fn name(&self) -> &str {
+        let program = self
+            .program
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        process::name(program, self.arguments.first().map(String::as_str))
+    }
 }
 
 impl Machine {
@@ -131,9 +144,9 @@ impl Machine {
             log=$1 cgroups=$2; shift 2
             { for c in $cgroups; do echo 0 > "$c/cgroup.procs"; done; exec setsid "$@"; } </dev/null >>"$log" 2>&1 &"#;
         let log = daemon.log.display().to_string();
-        let cgroups = self
-            .cgroups
-            .leaves()
+        // The bridge's machine has no cgroup: it is never frozen.
+        let leaves = self.cgroups.leaves().filter(|leaf| leaf.exists());
+        let cgroups = leaves
             .map(|path| path.display().to_string())
             .collect::<Vec<_>>()
             .join(" ");
@@ -168,7 +181,7 @@ impl Machine {
         match self.role {
             Role::Site(_) => self.note().exists(),
             Role::Wan => self
-                .exec(&["ip", "-o", "link", "show", "up", "dev", start::BRIDGE])
+                .exec(&["ip", "-o", "link", "show", "up", "dev", BRIDGE])
                 .is_ok_and(|o| !o.stdout.is_empty()),
         }
     }
@@ -204,7 +217,7 @@ pub fn remove(lab: &LabName, role: Role) -> Result<bool, Error> {
 }
 
 /// Tries `done` until it is true, for at most `limit`.
-fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+pub fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     while !done() {
         if Instant::now() > end {

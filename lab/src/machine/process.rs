@@ -32,16 +32,23 @@ impl Process {
         self.pid
     }
 
+    /// Its command line.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) -> Result<(), Error> {
+        kill(self.pid)
+    }
+
     /// Which program this is: for the one binary of Kubernetes the command that it runs.
     pub fn program(&self) -> &str {
-        let name = |path: &'_ str| path.rfind('/').map_or(0, |at| at + 1);
         let Some(first) = self.arguments.first() else {
             return "";
         };
-        match (&first[name(first)..], self.arguments.get(1)) {
-            ("kubernetes" | "govuc-lab", Some(command)) => command,
-            (program, _) => program,
-        }
+        let program = &first[first.rfind('/').map_or(0, |at| at + 1)..];
+        name(program, self.arguments.get(1).map(String::as_str))
     }
 
     /// Whether this is process 1 of a machine, rather than the `unshare` that waits for it.
@@ -59,6 +66,14 @@ impl Process {
             pss_kib: pss(&rollup)?,
             cpu: cpu(&stat)?,
         })
+    }
+}
+
+/// What to call a program: those that are many in one file are known by their first argument.
+pub fn name<'a>(program: &'a str, first_argument: Option<&'a str>) -> &'a str {
+    match (program, first_argument) {
+        ("kubernetes" | "govuc-lab", Some(command)) => command,
+        _ => program,
     }
 }
 

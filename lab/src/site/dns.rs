@@ -6,17 +6,13 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::Plan;
-use super::control_plane::program;
 use crate::machine::Daemon;
 
 pub fn daemon(plan: &Plan) -> anyhow::Result<Daemon> {
     let corefile = plan.folder.join("Corefile");
     fs::write(&corefile, configuration(plan)).with_context(|| corefile.display().to_string())?;
-    Ok(program(
-        plan,
-        "coredns",
-        vec!["-conf".to_owned(), corefile.display().to_string()],
-    ))
+    let flags = vec!["-conf".to_owned(), corefile.display().to_string()];
+    Ok(plan.control_plane().program("coredns", flags))
 }
 
 fn configuration(plan: &Plan) -> String {

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::control_plane::program;
 use super::{PAUSE_IMAGE, Plan};
 use crate::machine::{CgroupVersion, Cgroups, Daemon, Machine, Role};
 use crate::oci;
 
-const SOCKET: &str = "/run/containerd/containerd.sock";
+/// Where containerd listens, inside the machine.
+pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 
 /// Where Debian's containernetworking-plugins are.
 pub const CNI_PLUGINS: &str = "/usr/lib/cni";
@@ -50,8 +50,8 @@ pub fn daemons(plan: &Plan) -> anyhow::Result<Vec<Daemon>> {
     ];
     let proxy = vec![format!("--config={}", path("proxy.yaml"))];
     Ok(vec![
-        program(plan, "kubelet", kubelet),
-        program(plan, "kube-proxy", proxy),
+        plan.control_plane().program("kubelet", kubelet),
+        plan.control_plane().program("kube-proxy", proxy),
     ])
 }
 
@@ -59,7 +59,7 @@ pub fn daemons(plan: &Plan) -> anyhow::Result<Vec<Daemon>> {
 pub fn import_pause(plan: &Plan, machine: &Machine) -> anyhow::Result<()> {
     let end = Instant::now() + Duration::from_secs(20);
     // The socket of a power cut's containerd is gone with its /run, so a socket is a living one.
-    while machine.exec(&["test", "-S", SOCKET]).is_err() {
+    while machine.exec(&["test", "-S", CONTAINERD_SOCKET]).is_err() {
         if Instant::now() > end {
             bail!(
                 "containerd does not listen after 20 s; see {}",
@@ -87,7 +87,7 @@ pub fn import(cri: &Path, machine: &Machine, archive: &[u8]) -> anyhow::Result<(
     let command = [
         &ctr,
         "--address",
-        SOCKET,
+        CONTAINERD_SOCKET,
         "--namespace",
         "k8s.io",
         "images",
@@ -122,7 +122,7 @@ fn kubelet(plan: &Plan) -> Value {
         "failCgroupV1": CgroupVersion::of_this_kernel() == CgroupVersion::V2,
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": Cgroups::of(&plan.lab, Role::Site(plan.site)).path(),
-        "containerRuntimeEndpoint": format!("unix://{SOCKET}"),
+        "containerRuntimeEndpoint": format!("unix://{CONTAINERD_SOCKET}"),
         "volumePluginDir": path("plugins"),
         "staticPodPath": path("manifests"),
         "resolvConf": path("resolv.conf"),
@@ -176,7 +176,7 @@ disabled_plugins = [
   "io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri",
 ]
 [grpc]
-  address = "{SOCKET}"
+  address = "{CONTAINERD_SOCKET}"
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
   [plugins."io.containerd.cri.v1.images".pinned_images]

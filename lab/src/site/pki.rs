@@ -4,36 +4,38 @@ use std::fs;
 
 use anyhow::Context as _;
 
-use super::Plan;
+use super::control_plane::ControlPlane;
 use crate::certificates::{Authority, Credential, Subject, token_key};
 use crate::kubeconfig::{self, Context};
-use crate::lab::Lab;
-use crate::network::Site;
+use crate::paths::SiteFolder;
 
-/// Makes everything, unless the site has it from an earlier life.
-pub fn create(plan: &Plan) -> anyhow::Result<()> {
-    let last = plan.folder.kubeconfig("admin");
-    if last.exists() {
+/// The group that may do everything.
+pub const MASTERS: &str = "system:masters";
+
+/// Makes everything, unless the cluster has it from an earlier life.
+pub fn create(cluster: &ControlPlane) -> anyhow::Result<()> {
+    let folder = &cluster.folder;
+    if folder.kubeconfig("admin").exists() {
         return Ok(());
     }
-    let pki = plan.folder.join("pki");
-    let (site, network) = (plan.site, plan.network);
+    let pki = folder.join("pki");
+    let site = cluster.site;
     let ca = Authority::create(&pki, "ca", &format!("{site}-ca"))?;
     let front_proxy = Authority::create(&pki, "front-proxy-ca", &format!("{site}-front-proxy"))?;
     token_key(&pki)?;
+    let service = "kubernetes.default.svc.cluster.local";
     let names = [
         "kubernetes",
         "kubernetes.default",
         "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
+        service,
         "localhost",
     ];
     let addresses = [
-        std::net::Ipv4Addr::LOCALHOST,
-        network.machine(site),
-        network.wan(site),
-        network.api_service(site),
-    ];
+        vec![cluster.address, std::net::Ipv4Addr::LOCALHOST],
+        cluster.aliases.clone(),
+    ]
+    .concat();
     let apiserver = Subject::Server {
         name: "kube-apiserver",
         names: &names,
@@ -43,13 +45,12 @@ pub fn create(plan: &Plan) -> anyhow::Result<()> {
     let kubelet = Subject::Server {
         name: site.name(),
         names: &[site.name()],
-        addresses: &[network.machine(site)],
+        addresses: &[cluster.address],
     };
     ca.issue(&kubelet)?.write(&pki, "kubelet-serving")?;
-    let masters = Some("system:masters");
     let to_kubelet = Subject::Client {
         user: "kube-apiserver-kubelet-client",
-        group: masters,
+        group: Some(MASTERS),
     };
     ca.issue(&to_kubelet)?.write(&pki, "apiserver-kubelet")?;
     front_proxy
@@ -66,36 +67,34 @@ pub fn create(plan: &Plan) -> anyhow::Result<()> {
         ("proxy", "system:kube-proxy", None),
         ("kubelet", &*node, Some("system:nodes")),
         ("dns", "system:coredns", None),
-        ("admin", "admin", masters),
+        ("admin", "admin", Some(MASTERS)),
     ] {
-        let context = context(plan.site, plan, ca.issue(&Subject::Client { user, group })?)?;
-        kubeconfig::write(&plan.folder.kubeconfig(file), &[context])?;
+        let credential = ca.issue(&Subject::Client { user, group })?;
+        let context = Context {
+            name: site.name(),
+            server: cluster.server(),
+            authority: authority(folder)?,
+            credential,
+        };
+        kubeconfig::write(&folder.kubeconfig(file), &[context])?;
     }
     Ok(())
 }
 
-fn context(site: Site, plan: &Plan, credential: Credential) -> anyhow::Result<Context<'static>> {
-    let authority = plan.folder.pki("ca.crt");
+/// A cluster as `user`, with a certificate that is made on the spot.
+pub fn context(cluster: &ControlPlane, user: &str, group: Option<&str>) -> anyhow::Result<Context<'static>> {
+    let ca = Authority::open(&cluster.folder.join("pki"), "ca")?;
+    let credential: Credential = ca.issue(&Subject::Client { user, group })?;
+    let authority = authority(&cluster.folder)?;
     Ok(Context {
-        name: site.name(),
-        server: format!("https://{}:6443", plan.network.machine(site)),
-        authority: fs::read_to_string(&authority).with_context(|| authority.display().to_string())?,
+        name: cluster.site.name(),
+        server: cluster.server(),
+        authority,
         credential,
     })
 }
 
-/// Contexts `pdsa1` and `pdsa2` of one user, with a certificate of each cluster's own authority.
-pub fn contexts(lab: &Lab, user: &str, group: Option<&str>) -> anyhow::Result<Vec<Context<'static>>> {
-    let each = |site: Site| {
-        let folder = lab.folder.site(site);
-        let ca = Authority::open(&folder.join("pki"), "ca")?;
-        let authority = folder.pki("ca.crt");
-        Ok(Context {
-            name: site.name(),
-            server: format!("https://{}:6443", lab.network.machine(site)),
-            authority: fs::read_to_string(&authority).with_context(|| authority.display().to_string())?,
-            credential: ca.issue(&Subject::Client { user, group })?,
-        })
-    };
-    Site::DATA_CENTRES.into_iter().map(each).collect()
+fn authority(folder: &SiteFolder) -> anyhow::Result<String> {
+    let path = folder.pki("ca.crt");
+    fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

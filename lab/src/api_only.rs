@@ -1,0 +1,198 @@
+//! Two control planes without nodes, as an ordinary user on loopback: a real API server for tests, in seconds.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::artifact::{self, Programs};
+use crate::kubeconfig;
+use crate::machine::Daemon;
+use crate::network::Site;
+use crate::paths::LabFolder;
+use crate::site::{self, ControlPlane, MASTERS, Ports};
+
+/// etcd, API server, controller manager and scheduler of one cluster; they end with this value, and with this process.
+pub struct ApiOnly {
+    cluster: ControlPlane,
+    children: Vec<Child>,
+}
+
+/// Both clusters, with one kubeconfig for the two.
+pub struct Pair {
+    clusters: Vec<ApiOnly>,
+    folder: TempDir,
+}
+
+impl ApiOnly {
+    /// Starts a cluster in `folder` and waits until its API server is ready.
+    pub async fn start(folder: &LabFolder, site: Site, programs: &Programs) -> anyhow::Result<ApiOnly> {
+        let cluster = ControlPlane {
+            site,
+            folder: folder.site(site),
+            kubernetes: programs.kubernetes.clone(),
+            services: format!("10.14{}.0.0/16", site.number()),
+            bind: Ipv4Addr::LOCALHOST,
+            address: Ipv4Addr::LOCALHOST,
+            aliases: Vec::new(),
+            ports: free_ports()?,
+            has_nodes: false,
+        };
+        for folder in cluster.folder.folders() {
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        }
+        site::create_pki(&cluster)?;
+        let mut started = ApiOnly {
+            cluster,
+            children: Vec::new(),
+        };
+        let first = started.cluster.first()?;
+        started.spawn(&first)?;
+        let client = site::client(&started.cluster.folder.kubeconfig("admin")).await?;
+        let log = started.cluster.folder.log("kube-apiserver");
+        site::wait_for_api(&client)
+            .await
+            .with_context(|| format!("{site}, whose log is {}", log.display()))?;
+        let second = started.cluster.second();
+        started.spawn(&second)?;
+        Ok(started)
+    }
+
+    fn spawn(&mut self, daemons: &[Daemon]) -> anyhow::Result<()> {
+        for daemon in daemons {
+            let log = || {
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&daemon.log)
+                    .context("log")
+            };
+            // The kernel ends them when this process is gone, however that came about.
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--pdeathsig", "KILL", "--"])
+                .arg(&daemon.program)
+                .args(&daemon.arguments);
+            command
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin")
+                .stdin(Stdio::null())
+                .stdout(log()?)
+                .stderr(log()?);
+            self.children
+                .push(command.spawn().context("setpriv; `apt-get install util-linux`")?);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ApiOnly {
+    fn drop(&mut self) {
+        // The last started are the first to go, so that none complains that another is missing.
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Pair {
+    /// Starts both clusters side by side.
+    pub async fn start() -> anyhow::Result<Pair> {
+        let programs = artifact::programs()?;
+        let start = Instant::now();
+        let base = std::env::var_os("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|path| path.is_dir());
+        let base = base.unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::Builder::new()
+            .prefix("govuc-api-")
+            .tempdir_in(&base)
+            .context("a folder of its own")?;
+        let lab = LabFolder::new(folder.path().to_owned());
+        let both = Site::DATA_CENTRES.map(|site| ApiOnly::start(&lab, site, &programs));
+        let clusters = futures::future::try_join_all(both).await?;
+        let contexts: Result<Vec<_>, _> = clusters
+            .iter()
+            .map(|c| site::context(&c.cluster, "admin", Some(MASTERS)))
+            .collect();
+        kubeconfig::write(&lab.kubeconfig(), &contexts?)?;
+        eprintln!(
+            "pdsa1 and pdsa2: API servers ready after {:.1} s",
+            start.elapsed().as_secs_f64()
+        );
+        Ok(Pair { clusters, folder })
+    }
+
+    /// With the contexts `pdsa1` and `pdsa2`.
+    pub fn kubeconfig(&self) -> PathBuf {
+        LabFolder::new(self.folder.path().to_owned()).kubeconfig()
+    }
+
+    /// Ends both clusters and removes what they wrote.
+    pub fn stop(self) -> anyhow::Result<()> {
+        drop(self.clusters);
+        self.folder
+            .close()
+            .context("removing the folder of the API servers")
+    }
+}
+
+/// Runs `command` with `KUBECONFIG` set to a pair that ends with it.
+pub async fn beside(command: &[String]) -> anyhow::Result<ExitStatus> {
+    let pair = Pair::start().await?;
+    let [program, arguments @ ..] = command else {
+        anyhow::bail!("no command")
+    };
+    let mut child = tokio::process::Command::new(program);
+    let status = child
+        .args(arguments)
+        .env("KUBECONFIG", pair.kubeconfig())
+        .status();
+    let status = status.await.with_context(|| program.clone())?;
+    pair.stop()?;
+    Ok(status)
+}
+
+/// Keeps a pair up until it is interrupted.
+pub async fn stay() -> anyhow::Result<()> {
+    let pair = Pair::start().await?;
+    println!(
+        "`export KUBECONFIG={}` for kubectl; Ctrl-C ends it",
+        display(&pair.kubeconfig())
+    );
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    pair.stop()
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Five ports that nobody has: all are held until the last is known, so that none is given twice.
+fn free_ports() -> anyhow::Result<Ports> {
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held: Vec<TcpListener> = (0..5).map(|_| listen()).collect::<Result<_, _>>()?;
+    let ports: Vec<u16> = held
+        .iter()
+        .map(|held| Ok(held.local_addr()?.port()))
+        .collect::<std::io::Result<_>>()?;
+    let [etcd, etcd_peers, api, controller_manager, scheduler] = ports[..] else {
+        anyhow::bail!("five ports")
+    };
+    Ok(Ports {
+        etcd,
+        etcd_peers,
+        api,
+        controller_manager,
+        scheduler,
+    })
+}

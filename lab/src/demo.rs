@@ -1,0 +1,95 @@
+//! The story on screen: from nothing to mail between two agencies in two data centres.
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+
+use crate::lab::{Lab, LabName};
+use crate::network::Site;
+use crate::service::{Kind, Login, Person, Service, client, mail, people};
+use crate::up;
+
+/// One row of the table at the end.
+struct Step {
+    what: String,
+    outcome: String,
+}
+
+/// Brings up everything, applies `examples/`, sends and reads mail at both sites, and prints what ran.
+pub async fn demo(name: &LabName) -> anyhow::Result<()> {
+    let start = Instant::now();
+    title(start, "two data centres");
+    up::up(name).await?;
+    let lab = Lab::open(name)?;
+    title(start, "the operator in both");
+    let service = Service::install(&lab).await?;
+    title(start, "one platform, two agencies, their people");
+    service.populate().await?;
+    title(start, "passwords, as a user would set them");
+    let mut steps = Vec::new();
+    for person in people::ALL {
+        steps.push(choose_password(&service, person).await?);
+    }
+    title(start, "mail");
+    steps.push(exchange(&service, people::ALI, people::SITI, Site::Pdsa1, Site::Pdsa2).await?);
+    steps.push(exchange(&service, people::SITI, people::ALI, Site::Pdsa2, Site::Pdsa1).await?);
+    println!();
+    for Step { what, outcome } in &steps {
+        println!("  {what:<58} {outcome}");
+    }
+    println!("\n  All of it took {:.0} s. To look further:", start.elapsed().as_secs_f64());
+    println!("    export KUBECONFIG={}", lab.folder.kubeconfig().display());
+    println!("    kubectl --context pdsa1 get platform,mailstores,agencies");
+    println!("    kubectl --context pdsa2 get mailboxes -A");
+    println!("    cargo lab status");
+    println!("    cargo lab down");
+    Ok(())
+}
+
+fn title(start: Instant, text: &str) {
+    eprintln!("{:>4.0} s  {text}", start.elapsed().as_secs_f64());
+}
+
+/// Changes the first password, or finds that an earlier run did.
+async fn choose_password(service: &Service, person: Person) -> anyhow::Result<Step> {
+    let door = service.door(Site::Pdsa1).await?;
+    let what = format!("{} chose a password", person.address);
+    let Some(first) = service.first_password(person)? else {
+        door.imap(person.login()).await.context("an earlier password")?.logout().await?;
+        return Ok(Step { what, outcome: "earlier".to_owned() });
+    };
+    let before = Login { user: person.address, password: &first };
+    if door.imap(person.login()).await.is_ok() {
+        return Ok(Step { what, outcome: "earlier".to_owned() });
+    }
+    ensure!(door.imap(before).await.is_err(), "{}: IMAP took a first password", person.address);
+    let (status, answer) = door.change_password(before, person.password)?;
+    ensure!(status == 204, "{}: the new password was answered {status}: {answer}", person.address);
+    door.imap(person.login()).await?.logout().await?;
+    Ok(Step { what, outcome: "the first one was refused until then".to_owned() })
+}
+
+/// Sends at one site, reads at the other, and finds the message in both copies of the recipient's store.
+async fn exchange(service: &Service, from: Person, to: Person, sent: Site, read: Site) -> anyhow::Result<Step> {
+    let message = mail::Message::new(from, to, "Mesyuarat / Meeting")?;
+    mail::send(&service.door(sent).await?, from, to, &message).await?;
+    let seconds = mail::read(&service.door(read).await?, to, &message).await?;
+    let store = store(service, to).await?;
+    for site in Site::DATA_CENTRES {
+        let copies = mail::copies(service, site, &store, &message.id)?;
+        ensure!(copies > 0, "{store} at {site} has no copy of message {}", message.id);
+    }
+    Ok(Step {
+        what: format!("{} → {}", from.address, to.address),
+        outcome: format!("sent at {sent}, read at {read} after {seconds:.1} s, {store} has it in both"),
+    })
+}
+
+/// The store a person's mail is in.
+async fn store(service: &Service, person: Person) -> anyhow::Result<String> {
+    let client = client(&service.lab.folder.kubeconfig(), Site::Pdsa1).await?;
+    let listed = Kind::Mailbox.api(&client).list(&Default::default()).await?;
+    let found = listed.items.into_iter().find(|mailbox| mailbox.metadata.name.as_deref() == Some(person.mailbox));
+    let status = found.context("the mailbox is gone")?.data["status"]["granted"]["store"].clone();
+    Ok(status.as_str().with_context(|| format!("{} has no store", person.address))?.to_owned())
+}
