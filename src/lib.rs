@@ -1,1 +1,19 @@
-//! The operator.
+//! The operator: brings what each cluster has to what its objects ask for.
+//!
+//! ```text
+//!  watch ──> observe (I/O) ──> plan (pure) ──> apply (I/O) ──> status (pure) ──> apply status (I/O)
+//! ```
+//!
+//! One folder per kind, with the same files in each. `cluster` is the only code that writes to Kubernetes.
+
+pub mod cluster;
+pub mod conditions;
+pub mod controller;
+pub mod leader;
+pub mod mail_store;
+pub mod names;
+pub mod operator;
+pub mod part;
+pub mod pki;
+pub mod platform;
+pub mod telemetry;

@@ -1,0 +1,158 @@
+//! The wiring: client, lease, one task per kind, and the order in which they end.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
+
+use govuc_wire::names::{PROBE_PORT, SYSTEM_NAMESPACE};
+use kube::{
+    Client,
+    runtime::events::{Recorder, Reporter},
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cluster::Cluster,
+    leader::Elector,
+    names::SiteName,
+    telemetry::{self, Metrics},
+};
+
+/// What the operator is told at its start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The site it runs in.
+    pub site: SiteName,
+    pub images: Images,
+    /// This replica: its pod's name.
+    pub replica: String,
+}
+
+/// The images of everything the operator runs, by what they are called in `images/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    pub openldap: String,
+    pub postfix: String,
+    pub nginx: String,
+    pub haproxy: String,
+    pub filter: String,
+    pub cyrus: String,
+    pub router: String,
+}
+
+/// What every reconcile has at hand.
+pub struct Context {
+    pub cluster: Cluster,
+    pub site: SiteName,
+    pub images: Images,
+    pub recorder: Recorder,
+    pub metrics: Metrics,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no API server is configured: run inside a cluster, or set KUBECONFIG")]
+    Config(#[source] kube::Error),
+    #[error("port {PROBE_PORT} can't be listened on")]
+    Listen(#[source] std::io::Error),
+    #[error("the port for probes and metrics failed")]
+    Serve(#[source] std::io::Error),
+    #[error("the lease was lost: this replica ends, and the one that has it goes on")]
+    LeaseLost,
+    #[error("{0} ended by itself")]
+    Ended(&'static str),
+    #[error("a task panicked")]
+    Panicked(#[from] tokio::task::JoinError),
+    #[error("GOVUC_IMAGE_{0} is not set: the operator has to be told the image it runs")]
+    Image(&'static str),
+}
+
+impl Images {
+    /// The names, in the order of the fields.
+    pub const NAMES: [&str; 7] = [
+        "openldap", "postfix", "nginx", "haproxy", "filter", "cyrus", "router",
+    ];
+
+    /// From a map of `NAME` (in capitals) to reference.
+    pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let image = |name: &'static str| map.get(name).cloned().ok_or(Error::Image(name));
+        Ok(Self {
+            openldap: image("OPENLDAP")?,
+            postfix: image("POSTFIX")?,
+            nginx: image("NGINX")?,
+            haproxy: image("HAPROXY")?,
+            filter: image("FILTER")?,
+            cyrus: image("CYRUS")?,
+            router: image("ROUTER")?,
+        })
+    }
+}
+
+impl Context {
+    pub fn new(client: Client, options: &Options, metrics: Metrics) -> Self {
+        let reporter = Reporter {
+            controller: "govuc".to_owned(),
+            instance: Some(options.replica.clone()),
+        };
+        Self {
+            cluster: Cluster::new(client.clone(), metrics.clone()),
+            site: options.site.clone(),
+            images: options.images.clone(),
+            recorder: Recorder::new(client, reporter),
+            metrics,
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs until `stop`, or until something that must not end has ended. First the controllers end, with their running
+/// reconciles; only then is the lease given back, so that no two replicas act at once.
+pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error> {
+    let client = Client::try_default().await.map_err(Error::Config)?;
+    let metrics = Metrics::default();
+    let context = Arc::new(Context::new(client, &options, metrics.clone()));
+    let address = SocketAddr::from(([0, 0, 0, 0], PROBE_PORT));
+    let listener = TcpListener::bind(address).await.map_err(Error::Listen)?;
+
+    let over = CancellationToken::new();
+    let mut admin = tokio::spawn(telemetry::serve(listener, metrics.clone(), over.clone()));
+    let mut elector = Elector::new(&context.cluster, SYSTEM_NAMESPACE, options.replica.clone());
+    tracing::info!(site = %options.site, "waiting for the lease");
+    if !elector.acquire(&stop).await {
+        over.cancel();
+        return admin.await?.map_err(Error::Serve);
+    }
+    metrics.lead(true);
+    tracing::info!(site = %options.site, "acting");
+
+    let acting = stop.child_token();
+    let mut controllers = controllers(&context, &acting);
+    let result = tokio::select! {
+        held = elector.hold(&stop) => if held { Ok(()) } else { Err(Error::LeaseLost) },
+        Some(ended) = controllers.join_next() => Err(ended.map_or_else(Error::Panicked, Error::Ended)),
+        ended = &mut admin => Err(match ended {
+            Ok(Ok(())) => Error::Ended("the port for probes and metrics"),
+            Ok(Err(error)) => Error::Serve(error),
+            Err(error) => Error::Panicked(error),
+        }),
+    };
+    acting.cancel();
+    // After a lost lease another acts already: what is running here is dropped, not finished.
+    if !matches!(result, Err(Error::LeaseLost)) {
+        while controllers.join_next().await.is_some() {}
+        elector.release().await;
+    }
+    metrics.lead(false);
+    over.cancel();
+    result
+}
+
+fn controllers(_: &Arc<Context>, _: &CancellationToken) -> JoinSet<&'static str> {
+    JoinSet::new()
+}

@@ -1,0 +1,185 @@
+//! Metrics, logs, and the plain HTTP port for the kubelet and Prometheus.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{Router, http::header, routing::get};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the operator counts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    writes: Family<WriteLabels, Counter>,
+    reconciles: Family<ReconcileLabels, Counter>,
+    durations: Family<KindLabels, Histogram>,
+    leading: Gauge,
+}
+
+/// Counts a reconcile when dropped, so that one that was cancelled counts too.
+pub struct Timer {
+    metrics: Metrics,
+    kind: &'static str,
+    outcome: &'static str,
+    begun: Instant,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WriteLabels {
+    verb: &'static str,
+    kind: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReconcileLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("govuc");
+        let writes = Family::default();
+        let reconciles = Family::default();
+        let durations = Family::new_with_constructor(
+            // 5 ms to 40 s: a reconcile with directory and store in it takes tens of milliseconds.
+            (|| Histogram::new(exponential_buckets(0.005, 2.0, 14))) as fn() -> Histogram,
+        );
+        let leading = Gauge::default();
+        registry.register("writes", "Writes to the API server", writes.clone());
+        registry.register("reconciles", "Reconciles", reconciles.clone());
+        registry.register(
+            "reconcile_duration_seconds",
+            "How long a reconcile took",
+            durations.clone(),
+        );
+        registry.register("leading", "1 while this replica acts", leading.clone());
+        Self {
+            registry: Arc::new(registry),
+            writes,
+            reconciles,
+            durations,
+            leading,
+        }
+    }
+}
+
+impl Metrics {
+    pub fn wrote(&self, verb: &'static str, kind: &str, outcome: &'static str) {
+        let labels = WriteLabels {
+            verb,
+            kind: kind.to_owned(),
+            outcome,
+        };
+        self.writes.get_or_create(&labels).inc();
+    }
+
+    pub fn lead(&self, leading: bool) {
+        self.leading.set(leading.into());
+    }
+
+    /// Begins to count a reconcile, as `cancelled` unless [`Timer::end`] says otherwise.
+    pub fn time(&self, kind: &'static str) -> Timer {
+        Timer {
+            metrics: self.clone(),
+            kind,
+            outcome: "cancelled",
+            begun: Instant::now(),
+        }
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Timer {
+    pub fn end(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let (kind, outcome) = (self.kind, self.outcome);
+        self.metrics
+            .reconciles
+            .get_or_create(&ReconcileLabels { kind, outcome })
+            .inc();
+        self.metrics
+            .durations
+            .get_or_create(&KindLabels { kind })
+            .observe(self.begun.elapsed().as_secs_f64());
+    }
+}
+
+/// Logs as JSON lines to standard error, filtered by `RUST_LOG`.
+pub fn init_logs() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=warn"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Serves `/livez`, `/readyz` and `/metrics` until stopped. A standby is ready: it can take over.
+pub async fn serve(listener: TcpListener, metrics: Metrics, stop: CancellationToken) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(async || "ok\n"))
+        .route(
+            "/metrics",
+            get(async move || match metrics.text() {
+                Ok(text) => Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text)),
+                Err(_) => Err(axum::http::StatusCode::INTERNAL_SERVER_ERROR),
+            }),
+        );
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_in_the_text() {
+        let metrics = Metrics::default();
+        metrics.wrote("apply", "Secret", "ok");
+        metrics.time("Agency").end("ok");
+        drop(metrics.time("Agency"));
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"govuc_writes_total{verb="apply",kind="Secret",outcome="ok"} 1"#,
+            r#"govuc_reconciles_total{kind="Agency",outcome="ok"} 1"#,
+            r#"govuc_reconciles_total{kind="Agency",outcome="cancelled"} 1"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}
