@@ -71,14 +71,13 @@ impl Field {
         let ports = |http: u16| json!([{"name": "http", "containerPort": http}, {"name": "ask", "containerPort": 5300, "protocol": "UDP"}]);
         let web = ["serve", "tcp:8080", "tcp:8081", "tcp:8085", "udp:5300"];
         self.pod("a", "web", &web, json!({"ports": ports(8080)})).await?;
-        field
-            .pod(
-                "a",
-                "shop",
-                &["serve", "tcp:8080", "tcp:9090"],
-                json!({"ports": ports(9090)}),
-            )
-            .await?;
+        self.pod(
+            "a",
+            "shop",
+            &["serve", "tcp:8080", "tcp:9090"],
+            json!({"ports": ports(9090)}),
+        )
+        .await?;
         for (name, team) in CLIENTS {
             self.pod(team, name, &["serve", "tcp:1"], json!({})).await?;
         }

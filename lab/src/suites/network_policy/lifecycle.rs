@@ -11,13 +11,42 @@ use tokio::time::timeout;
 use super::field::{Field, Reach, is_ready};
 use super::{PATIENCE, settles};
 
-pub(super) const POD_RELABELLED: &str = "a pod that is relabelled comes under a policy and leaves it";
-pub(super) const NAMESPACE_RELABELLED: &str =
-    "a namespace that is relabelled becomes a peer and is one no more";
-pub(super) const SERVICE: &str = "a connection to a Service is judged by the pod and port it goes to";
-pub(super) const NEW_POD: &str = "a new pod of a default-deny namespace is never open, and its probes pass";
+#[derive(Clone, Copy)]
+pub(super) enum Check {
+    PodRelabelled,
+    NamespaceRelabelled,
+    Service,
+    NewPod,
+}
 
-pub(super) async fn pod_relabelled(field: &Field) -> anyhow::Result<()> {
+impl Check {
+    pub(super) const ALL: [Self; 4] = [
+        Self::PodRelabelled,
+        Self::NamespaceRelabelled,
+        Self::Service,
+        Self::NewPod,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::PodRelabelled => "a pod that is relabelled comes under a policy and leaves it",
+            Self::NamespaceRelabelled => "a namespace that is relabelled becomes a peer and is one no more",
+            Self::Service => "a connection to a Service is judged by the pod and port it goes to",
+            Self::NewPod => "a new pod of a default-deny namespace is never open, and its probes pass",
+        }
+    }
+
+    pub(super) async fn run(self, field: &Field) -> anyhow::Result<()> {
+        match self {
+            Self::PodRelabelled => pod_relabelled(field).await,
+            Self::NamespaceRelabelled => namespace_relabelled(field).await,
+            Self::Service => service(field).await,
+            Self::NewPod => new_pod(field).await,
+        }
+    }
+}
+
+async fn pod_relabelled(field: &Field) -> anyhow::Result<()> {
     let guarded = json!({"podSelector": {"matchLabels": {"guarded": "yes"}}, "policyTypes": ["Ingress"]});
     field.apply(&[("a", guarded)]).await?;
     let all = field.everything();
@@ -33,7 +62,7 @@ pub(super) async fn pod_relabelled(field: &Field) -> anyhow::Result<()> {
     settles(field, &all).await.context("without the label")
 }
 
-pub(super) async fn namespace_relabelled(field: &Field) -> anyhow::Result<()> {
+async fn namespace_relabelled(field: &Field) -> anyhow::Result<()> {
     let friends = json!({"matchLabels": {"friend": "yes"}});
     field
         .apply(&[(
@@ -54,7 +83,7 @@ pub(super) async fn namespace_relabelled(field: &Field) -> anyhow::Result<()> {
     settles(field, &nothing).await.context("without the label")
 }
 
-pub(super) async fn service(field: &Field) -> anyhow::Result<()> {
+async fn service(field: &Field) -> anyhow::Result<()> {
     let services = Api::<Service>::namespaced(field.client.clone(), &field.namespace("a"));
     let service = serde_json::from_value(json!({
         "metadata": {"name": "web"},
@@ -94,7 +123,7 @@ pub(super) async fn service(field: &Field) -> anyhow::Result<()> {
 }
 
 /// The pod dials as its first act, long before the API server knows its address.
-pub(super) async fn new_pod(field: &Field) -> anyhow::Result<()> {
+async fn new_pod(field: &Field) -> anyhow::Result<()> {
     field
         .apply(&[(
             "b",

@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use kube::Client;
 
 use self::field::{Field, Reach};
+use self::lifecycle::Check;
 
 /// How long a change may take to be in force. Generous: it tells a change that never comes from one that does.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,18 +51,11 @@ pub async fn checks(client: Client, probe_image: &str) -> anyhow::Result<Vec<Out
             result: result.and(cleared),
         });
     }
-    for (name, result) in [
-        (lifecycle::POD_RELABELLED, lifecycle::pod_relabelled(&field).await),
-        (
-            lifecycle::NAMESPACE_RELABELLED,
-            lifecycle::namespace_relabelled(&field).await,
-        ),
-        (lifecycle::SERVICE, lifecycle::service(&field).await),
-        (lifecycle::NEW_POD, lifecycle::new_pod(&field).await),
-    ] {
+    for check in Check::ALL {
+        let result = check.run(&field).await;
         let cleared = clear(&field).await.context("remove the policies of the check");
         outcomes.push(Outcome {
-            name,
+            name: check.name(),
             result: result.and(cleared),
         });
     }
