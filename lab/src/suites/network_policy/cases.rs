@@ -36,6 +36,14 @@ fn named(name: &str) -> Value {
     json!({"matchLabels": {"name": name}})
 }
 
+/// Closes the server `shop`: shows that a case whose own policies close nothing has come into force.
+fn marker() -> (&'static str, Value) {
+    (
+        "a",
+        json!({"podSelector": named("shop"), "policyTypes": ["Ingress"]}),
+    )
+}
+
 fn selectors(field: &Field) -> Vec<Case> {
     let web = named("web");
     let from = |peers: Value| json!({"podSelector": web, "ingress": [{"from": peers}]});
@@ -57,8 +65,11 @@ fn selectors(field: &Field) -> Vec<Case> {
         },
         Case {
             name: "policyTypes without Ingress leaves ingress open",
-            policies: vec![("a", json!({"podSelector": web, "policyTypes": ["Egress"]}))],
-            open: open(field, |_, _, _| true),
+            policies: vec![
+                ("a", json!({"podSelector": web, "policyTypes": ["Egress"]})),
+                marker(),
+            ],
+            open: open(field, |_, server, _| server == "web"),
         },
         Case {
             name: "a pod selector alone means pods of the policy's namespace",
@@ -200,11 +211,14 @@ fn blocks(field: &Field) -> Vec<Case> {
         },
         Case {
             name: "a rule without peers lets everybody in, also when another rule is narrow",
-            policies: vec![(
-                "a",
-                json!({"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": near}}], "ports": [{"port": 8081}]}, {}]}),
-            )],
-            open: open(field, |_, _, _| true),
+            policies: vec![
+                (
+                    "a",
+                    json!({"podSelector": named("web"), "ingress": [{"from": [{"ipBlock": {"cidr": near}}], "ports": [{"port": 8081}]}, {}]}),
+                ),
+                marker(),
+            ],
+            open: open(field, |_, server, _| server == "web"),
         },
     ]
 }

@@ -11,15 +11,16 @@ use tokio::time::timeout;
 use super::field::{Field, Reach, is_ready};
 use super::{PATIENCE, settles};
 
+/// What is changed.
 #[derive(Clone, Copy)]
-pub(super) enum Check {
+pub(super) enum Change {
     PodRelabelled,
     NamespaceRelabelled,
     Service,
     NewPod,
 }
 
-impl Check {
+impl Change {
     pub(super) const ALL: [Self; 4] = [
         Self::PodRelabelled,
         Self::NamespaceRelabelled,

@@ -13,54 +13,47 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use kube::Client;
 
+use self::cases::Case;
 use self::field::{Field, Reach};
-use self::lifecycle::Check;
+use self::lifecycle::Change;
+use super::Report;
 
 /// How long a change may take to be in force. Generous: it tells a change that never comes from one that does.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What became of one check.
-pub struct Outcome {
-    /// The sentence that was checked.
-    pub name: &'static str,
-    pub result: anyhow::Result<()>,
-}
 
 /// Runs every check in namespaces of its own on the cluster of `client` and removes them. `probe_image` is the
 /// reference of the image `probe`, which must be there already.
 ///
 /// # Errors
-/// When the pods that the checks need do not come up; a failed check is an [`Outcome`].
-pub async fn checks(client: Client, probe_image: &str) -> anyhow::Result<Vec<Outcome>> {
+/// When the pods that the checks need do not come up.
+pub async fn checks(report: &mut Report, client: Client, probe_image: &str) -> anyhow::Result<()> {
     let mut field = Field::new(client, probe_image);
     if let Err(error) = field.make().await {
         // What is wrong with the pods matters more than what is wrong with removing them.
         let _ = field.remove().await;
         return Err(error.context("make the pods of the network policy checks"));
     }
-    let mut outcomes = Vec::new();
     for case in cases::all(&field) {
-        let result = field.apply(&case.policies).await;
-        let result = match result {
-            Ok(()) => settles(&field, &case.open).await,
-            Err(error) => Err(error),
-        };
-        let cleared = clear(&field).await.context("remove the policies of the check");
-        outcomes.push(Outcome {
-            name: case.name,
-            result: result.and(cleared),
-        });
+        report
+            .check(&format!("network policy: {}", case.name), holds(&field, &case))
+            .await;
     }
-    for check in Check::ALL {
-        let result = check.run(&field).await;
-        let cleared = clear(&field).await.context("remove the policies of the check");
-        outcomes.push(Outcome {
-            name: check.name(),
-            result: result.and(cleared),
-        });
+    for change in Change::ALL {
+        let name = format!("network policy: {}", change.name());
+        report
+            .check(&name, async { change.run(&field).await.and(clear(&field).await) })
+            .await;
     }
-    field.remove().await?;
-    Ok(outcomes)
+    field.remove().await
+}
+
+/// Puts a case in force, compares, and takes it back.
+async fn holds(field: &Field, case: &Case) -> anyhow::Result<()> {
+    let result = match field.apply(&case.policies).await {
+        Ok(()) => settles(field, &case.open).await,
+        Err(error) => Err(error),
+    };
+    result.and(clear(field).await)
 }
 
 /// Waits until the clients reach exactly `open`, and looks once more.
@@ -89,5 +82,7 @@ async fn settles(field: &Field, open: &BTreeSet<Reach>) -> anyhow::Result<()> {
 /// Removes all policies and waits until everything is open: also the check that a removed policy has no effect.
 async fn clear(field: &Field) -> anyhow::Result<()> {
     field.remove_policies().await?;
-    settles(field, &field.everything()).await
+    settles(field, &field.everything())
+        .await
+        .context("after its policies were removed")
 }
