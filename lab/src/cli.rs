@@ -105,6 +105,8 @@ pub enum Command {
         /// Folders of images/; all of them when left out
         names: Vec<String>,
     },
+    /// From nothing to mail between two agencies in two data centres, told step by step.
+    Demo,
     /// Run the tests: all suites, or those named.
     Test {
         #[arg(value_enum)]

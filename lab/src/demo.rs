@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 
 use crate::lab::{Lab, LabName};
 use crate::network::Site;
-use crate::service::{Kind, Login, Person, Service, client, mail, people};
+use crate::service::{Login, Person, Service, mail, people};
 use crate::up;
 
 /// One row of the table at the end.
@@ -37,7 +37,10 @@ pub async fn demo(name: &LabName) -> anyhow::Result<()> {
     for Step { what, outcome } in &steps {
         println!("  {what:<58} {outcome}");
     }
-    println!("\n  All of it took {:.0} s. To look further:", start.elapsed().as_secs_f64());
+    println!(
+        "\n  All of it took {:.0} s. To look further:",
+        start.elapsed().as_secs_f64()
+    );
     println!("    export KUBECONFIG={}", lab.folder.kubeconfig().display());
     println!("    kubectl --context pdsa1 get platform,mailstores,agencies");
     println!("    kubectl --context pdsa2 get mailboxes -A");
@@ -55,41 +58,66 @@ async fn choose_password(service: &Service, person: Person) -> anyhow::Result<St
     let door = service.door(Site::Pdsa1).await?;
     let what = format!("{} chose a password", person.address);
     let Some(first) = service.first_password(person)? else {
-        door.imap(person.login()).await.context("an earlier password")?.logout().await?;
-        return Ok(Step { what, outcome: "earlier".to_owned() });
+        door.imap(person.login())
+            .await
+            .context("an earlier password")?
+            .logout()
+            .await?;
+        return Ok(Step {
+            what,
+            outcome: "earlier".to_owned(),
+        });
     };
-    let before = Login { user: person.address, password: &first };
+    let before = Login {
+        user: person.address,
+        password: &first,
+    };
     if door.imap(person.login()).await.is_ok() {
-        return Ok(Step { what, outcome: "earlier".to_owned() });
+        return Ok(Step {
+            what,
+            outcome: "earlier".to_owned(),
+        });
     }
-    ensure!(door.imap(before).await.is_err(), "{}: IMAP took a first password", person.address);
+    ensure!(
+        door.imap(before).await.is_err(),
+        "{}: IMAP took a first password",
+        person.address
+    );
     let (status, answer) = door.change_password(before, person.password)?;
-    ensure!(status == 204, "{}: the new password was answered {status}: {answer}", person.address);
+    ensure!(
+        status == 204,
+        "{}: the new password was answered {status}: {answer}",
+        person.address
+    );
     door.imap(person.login()).await?.logout().await?;
-    Ok(Step { what, outcome: "the first one was refused until then".to_owned() })
+    Ok(Step {
+        what,
+        outcome: "the first one was refused until then".to_owned(),
+    })
 }
 
 /// Sends at one site, reads at the other, and finds the message in both copies of the recipient's store.
-async fn exchange(service: &Service, from: Person, to: Person, sent: Site, read: Site) -> anyhow::Result<Step> {
+async fn exchange(
+    service: &Service,
+    from: Person,
+    to: Person,
+    sent: Site,
+    read: Site,
+) -> anyhow::Result<Step> {
     let message = mail::Message::new(from, to, "Mesyuarat / Meeting")?;
     mail::send(&service.door(sent).await?, from, to, &message).await?;
     let seconds = mail::read(&service.door(read).await?, to, &message).await?;
-    let store = store(service, to).await?;
+    let store = service.store_of(to).await?;
     for site in Site::DATA_CENTRES {
         let copies = mail::copies(service, site, &store, &message.id)?;
-        ensure!(copies > 0, "{store} at {site} has no copy of message {}", message.id);
+        ensure!(
+            copies > 0,
+            "{store} at {site} has no copy of message {}",
+            message.id
+        );
     }
     Ok(Step {
         what: format!("{} → {}", from.address, to.address),
         outcome: format!("sent at {sent}, read at {read} after {seconds:.1} s, {store} has it in both"),
     })
-}
-
-/// The store a person's mail is in.
-async fn store(service: &Service, person: Person) -> anyhow::Result<String> {
-    let client = client(&service.lab.folder.kubeconfig(), Site::Pdsa1).await?;
-    let listed = Kind::Mailbox.api(&client).list(&Default::default()).await?;
-    let found = listed.items.into_iter().find(|mailbox| mailbox.metadata.name.as_deref() == Some(person.mailbox));
-    let status = found.context("the mailbox is gone")?.data["status"]["granted"]["store"].clone();
-    Ok(status.as_str().with_context(|| format!("{} has no store", person.address))?.to_owned())
 }

@@ -7,6 +7,7 @@ mod certificates;
 mod cli;
 mod command;
 mod controllers;
+mod demo;
 mod fault;
 mod images;
 mod kubeconfig;
@@ -16,6 +17,7 @@ mod network;
 mod oci;
 mod paths;
 mod preflight;
+mod service;
 mod site;
 mod status;
 mod stock;
@@ -105,6 +107,7 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Kubeconfig { user, group } => println!("{}", kubeconfig(&name, user, group)?),
         Command::Images { names } => stock::bring(&open()?, &names)?,
+        Command::Demo => demo::demo(&name).await?,
         Command::Test { suites } => return suites::run(&suites).await,
         Command::ApiOnly { command } => return Ok(exit_code(api_only::beside(&command).await?)),
         Command::Agent { site } => agent::run(&name, site).await?,

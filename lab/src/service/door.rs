@@ -1,0 +1,193 @@
+//! A site's front door as a mail client sees it, from a machine of the lab: no packet of it leaves the lab.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_imap::{Client, Session};
+use nix::sched::{CloneFlags, setns};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::smtp::{self, Reply, Smtp};
+use crate::machine::Machine;
+
+/// Long enough for a connection through every hop of a busy machine, short enough to see a dead one.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A connection with TLS on it.
+pub type Stream = TlsStream<tokio::net::TcpStream>;
+
+/// The front door of one site.
+#[derive(Clone)]
+pub struct Door {
+    /// From where the client dials.
+    pub machine: Machine,
+    /// The address of the door.
+    pub address: Ipv4Addr,
+    /// The name a client was told, which the certificate must carry: `mail.1govuc.gov.my`.
+    pub name: String,
+    /// The authorities a client trusts, PEM.
+    pub authorities: PathBuf,
+}
+
+/// What a person types into a mail client.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0} can't be dialled")]
+    Dial(SocketAddr, #[source] io::Error),
+    #[error("{0} did not answer within {DEADLINE:?}")]
+    Silent(SocketAddr),
+    #[error("no TLS with {0}")]
+    Tls(SocketAddr, #[source] io::Error),
+    #[error("{path} is no list of certificates")]
+    Authorities {
+        path: PathBuf,
+        source: rustls::pki_types::pem::Error,
+    },
+    #[error("these certificates and names make no TLS client")]
+    Client(#[source] rustls::Error),
+    #[error("{0:?} is no name of a server")]
+    Name(String),
+    #[error(transparent)]
+    Smtp(#[from] smtp::Error),
+    #[error("IMAP")]
+    Imap(#[from] async_imap::error::Error),
+    #[error("{user} was refused by {protocol}: {answer}")]
+    Login {
+        protocol: &'static str,
+        user: String,
+        answer: String,
+    },
+    #[error(transparent)]
+    Command(#[from] crate::command::Error),
+}
+
+impl Door {
+    /// An authenticated IMAP session (993).
+    pub async fn imap(&self, login: Login<'_>) -> Result<Session<Stream>, Error> {
+        let client = self.imap_greeted().await?;
+        let answer = tokio::time::timeout(DEADLINE, client.login(login.user, login.password)).await;
+        answer
+            .map_err(|_| Error::Silent(self.at(993)))?
+            .map_err(|(error, _)| Error::Login {
+                protocol: "IMAP",
+                user: login.user.to_owned(),
+                answer: error.to_string(),
+            })
+    }
+
+    /// An IMAP connection before login.
+    pub async fn imap_greeted(&self) -> Result<Client<Stream>, Error> {
+        let mut client = Client::new(self.tls(993).await?);
+        let greeting = tokio::time::timeout(DEADLINE, client.read_response()).await;
+        greeting
+            .map_err(|_| Error::Silent(self.at(993)))?
+            .map_err(async_imap::error::Error::Io)?;
+        Ok(client)
+    }
+
+    /// An authenticated submission session (465).
+    pub async fn smtp(&self, login: Login<'_>) -> Result<Smtp<Stream>, Error> {
+        let mut smtp = Smtp::greet(self.tls(465).await?).await?;
+        let Reply { code, text } = smtp.authenticate(login.user, login.password).await?;
+        if code != 235 {
+            let answer = format!("{code} {text}");
+            return Err(Error::Login {
+                protocol: "SMTP",
+                user: login.user.to_owned(),
+                answer,
+            });
+        }
+        Ok(smtp)
+    }
+
+    /// Changes a password as the documentation tells a user to, with curl. Gives the HTTP status and the answer.
+    pub fn change_password(&self, login: Login<'_>, new: &str) -> Result<(u16, String), Error> {
+        // The configuration goes in by standard input, since arguments are for everybody to see.
+        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let configuration = format!(
+            "url = \"https://{name}/password\"\nresolve = \"{name}:443:{address}\"\ncacert = \"{authorities}\"\n\
+             user = \"{user}:{old}\"\nrequest = PUT\ndata-raw = \"{new}\"\nsilent\nshow-error\nmax-time = 20\n\
+             write-out = \"\\n%{{http_code}}\"\n",
+            name = self.name,
+            address = self.address,
+            authorities = self.authorities.display(),
+            user = quoted(login.user),
+            old = quoted(login.password),
+            new = quoted(new),
+        );
+        let output = self
+            .machine
+            .exec_with(&["curl", "--config", "-"], configuration.as_bytes())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (answer, status) = text.rsplit_once('\n').unwrap_or(("", &text));
+        Ok((status.trim().parse().unwrap_or(0), answer.to_owned()))
+    }
+
+    /// A TLS connection to one port of the door.
+    pub async fn tls(&self, port: u16) -> Result<Stream, Error> {
+        let at = self.at(port);
+        let stream = self.dial(port).await?;
+        let name = ServerName::try_from(self.name.clone()).map_err(|_| Error::Name(self.name.clone()))?;
+        let tls = TlsConnector::from(Arc::new(self.client()?)).connect(name, stream);
+        tokio::time::timeout(DEADLINE, tls)
+            .await
+            .map_err(|_| Error::Silent(at))?
+            .map_err(|error| Error::Tls(at, error))
+    }
+
+    /// A plain connection to one port of the door.
+    pub async fn dial(&self, port: u16) -> Result<tokio::net::TcpStream, Error> {
+        let at = self.at(port);
+        let namespace = PathBuf::from(format!("/proc/{}/ns/net", self.machine.init()));
+        // A socket belongs to the namespace it was made in, and a thread may enter another one by itself.
+        let made = tokio::task::spawn_blocking(move || {
+            std::thread::spawn(move || -> io::Result<TcpStream> {
+                setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
+                let stream = TcpStream::connect_timeout(&at, DEADLINE)?;
+                stream.set_nonblocking(true)?;
+                Ok(stream)
+            })
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the dialling thread panicked")))
+        });
+        let stream = made.await.map_err(io::Error::other).and_then(|stream| stream);
+        stream
+            .and_then(tokio::net::TcpStream::from_std)
+            .map_err(|error| Error::Dial(at, error))
+    }
+
+    fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::from((self.address, port))
+    }
+
+    fn client(&self) -> Result<ClientConfig, Error> {
+        let unreadable = |source| Error::Authorities {
+            path: self.authorities.clone(),
+            source,
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(&self.authorities).map_err(unreadable)? {
+            roots
+                .add(certificate.map_err(unreadable)?)
+                .map_err(Error::Client)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Ok(builder
+            .map_err(Error::Client)?
+            .with_root_certificates(roots)
+            .with_no_client_auth())
+    }
+}

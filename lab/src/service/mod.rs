@@ -1,0 +1,252 @@
+//! The service itself in the lab: installed in both data centres, joined, given agencies and people.
+
+mod door;
+mod kubectl;
+pub mod mail;
+pub mod people;
+mod settle;
+pub mod smtp;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+pub use door::{Door, Login};
+pub use kubectl::Kubectl;
+pub use people::Person;
+pub use settle::{Kind, client, settled};
+
+use crate::images::BuiltImage;
+use crate::lab::Lab;
+use crate::machine::{Machine, Role};
+use crate::network::Site;
+use crate::{artifact, command, stock};
+
+/// The agencies of `examples/`.
+const AGENCIES: [&str; 2] = ["jpa", "kkr"];
+/// The mail domain of the platform in `examples/platform.yaml`.
+const DOMAIN: &str = "1govuc.gov.my";
+/// Engines start cold, one after the other, on a small machine.
+const PLATFORM_LIMIT: Duration = Duration::from_secs(300);
+const OBJECT_LIMIT: Duration = Duration::from_secs(180);
+
+/// The service in a lab that is up.
+#[derive(Clone)]
+pub struct Service {
+    pub lab: Lab,
+    pub kubectl: Kubectl,
+    repository: PathBuf,
+}
+
+impl Service {
+    /// Builds what is missing, and installs the operator in both data centres. Doing it again changes nothing.
+    pub async fn install(lab: &Lab) -> anyhow::Result<Service> {
+        let repository = repository();
+        let programs = artifact::programs()?;
+        let binaries = binaries(&repository)?;
+        let plugin = binaries.join("kubectl-govuc");
+        let kubectl = Kubectl::new(&programs.kubernetes, &plugin, &lab.folder.kubeconfig());
+        let service = Service {
+            lab: lab.clone(),
+            kubectl,
+            repository,
+        };
+        let built = stock::built(&[])?;
+        for image in &built {
+            stock::import(lab, image)?;
+        }
+        for site in Site::DATA_CENTRES {
+            let manifests = service.manifests(&binaries.join("govuc"), site, &built)?;
+            let arguments = [
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=govuc-lab",
+                "-f",
+                "-",
+            ];
+            service
+                .kubectl
+                .run_with(site, &arguments, &manifests)
+                .context("installing the operator")?;
+        }
+        service
+            .kubectl
+            .govuc(&["connect", "--contexts", "pdsa1,pdsa2"])
+            .context("joining the two sites")?;
+        Ok(service)
+    }
+
+    /// The service of a lab where it is installed already.
+    pub fn installed(lab: &Lab) -> anyhow::Result<Service> {
+        let repository = repository();
+        let plugin = binaries(&repository)?.join("kubectl-govuc");
+        let kubectl = Kubectl::new(
+            &artifact::programs()?.kubernetes,
+            &plugin,
+            &lab.folder.kubeconfig(),
+        );
+        Ok(Service {
+            lab: lab.clone(),
+            kubectl,
+            repository,
+        })
+    }
+
+    /// Applies `examples/` to both data centres, approves the agencies and waits until people can log in.
+    pub async fn populate(&self) -> anyhow::Result<()> {
+        let examples = self.repository.join("examples");
+        let apply = |site: Site, what: &str| {
+            let path = examples.join(what);
+            self.kubectl
+                .run(site, &["apply", "-f", &path.display().to_string()])
+        };
+        for site in Site::DATA_CENTRES {
+            apply(site, "platform.yaml")?;
+            apply(site, "agencies")?;
+        }
+        self.each_site(Kind::Platform, 1, PLATFORM_LIMIT).await?;
+        for site in Site::DATA_CENTRES {
+            for agency in AGENCIES {
+                self.kubectl
+                    .govuc(&["approve", agency, "--context", site.name()])?;
+            }
+        }
+        self.each_site(Kind::Agency, AGENCIES.len(), OBJECT_LIMIT).await?;
+        self.each_site(Kind::MailStore, AGENCIES.len(), PLATFORM_LIMIT)
+            .await?;
+        for site in Site::DATA_CENTRES {
+            apply(site, "mailboxes")?;
+        }
+        self.each_site(Kind::Mailbox, people::ALL.len(), OBJECT_LIMIT)
+            .await
+    }
+
+    /// The front door of a site, as seen from the witness: outside both data centres.
+    pub async fn door(&self, site: Site) -> anyhow::Result<Door> {
+        let address = self.kubectl.run(
+            site,
+            &[
+                "-n",
+                "govuc-mail",
+                "get",
+                "service",
+                "front-door",
+                "-o",
+                "jsonpath={.status.loadBalancer.ingress[0].ip}",
+            ],
+        )?;
+        Ok(Door {
+            machine: Machine::running(&self.lab.name, Role::Site(Site::Witness))?,
+            address: address
+                .parse()
+                .with_context(|| format!("{site}: the front door has no address yet"))?,
+            name: format!("mail.{DOMAIN}"),
+            authorities: self.authorities()?,
+        })
+    }
+
+    /// The first password of a person, if it was not changed yet. It is where the lead minted it.
+    pub fn first_password(&self, person: Person) -> anyhow::Result<Option<String>> {
+        let name = person.mailbox;
+        let namespace = format!("agency-{}", person.agency);
+        let of = |path: &str| format!("jsonpath={path}");
+        let secret = self.kubectl.run(
+            Site::Pdsa1,
+            &[
+                "-n",
+                &namespace,
+                "get",
+                "mailbox",
+                name,
+                "-o",
+                &of("{.status.firstPassword.secret}"),
+            ],
+        )?;
+        if secret.is_empty() {
+            return Ok(None);
+        }
+        let template = "go-template={{.data.password | base64decode}}";
+        match self.kubectl.run(
+            Site::Pdsa1,
+            &["-n", &namespace, "get", "secret", &secret, "-o", template],
+        ) {
+            Ok(password) => Ok(Some(password)),
+            Err(command::Error::Failed { stderr, .. }) if stderr.contains("NotFound") => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The store a person's mail is in.
+    pub async fn store_of(&self, person: Person) -> anyhow::Result<String> {
+        let client = client(&self.lab.folder.kubeconfig(), Site::Pdsa1).await?;
+        let listed = Kind::Mailbox.api(&client).list(&Default::default()).await?;
+        let found = listed
+            .items
+            .into_iter()
+            .find(|mailbox| mailbox.metadata.name.as_deref() == Some(person.mailbox));
+        let status = found.context("the mailbox is gone")?.data["status"]["granted"]["store"].clone();
+        Ok(status
+            .as_str()
+            .with_context(|| format!("{} has no store", person.address))?
+            .to_owned())
+    }
+
+    async fn each_site(&self, kind: Kind, least: usize, limit: Duration) -> anyhow::Result<()> {
+        for site in Site::DATA_CENTRES {
+            let client = client(&self.lab.folder.kubeconfig(), site).await?;
+            settled(&client, site, kind, least, limit).await?;
+        }
+        Ok(())
+    }
+
+    /// What both sites' authorities vouch with, in one file: a mail client is given it, as a browser is given its list.
+    fn authorities(&self) -> anyhow::Result<PathBuf> {
+        let mut pem = String::new();
+        for site in Site::DATA_CENTRES {
+            let template = r#"go-template={{index .data "tls.crt" | base64decode}}"#;
+            pem += &self.kubectl.run(
+                site,
+                &["-n", "govuc-system", "get", "secret", "govuc-ca", "-o", template],
+            )?;
+        }
+        let path = self.lab.folder.path().join("authorities.pem");
+        fs::write(&path, pem).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+
+    fn manifests(&self, govuc: &Path, site: Site, built: &[BuiltImage]) -> anyhow::Result<String> {
+        let mut command = Command::new(govuc);
+        command.args(["manifests", "--site", site.name()]);
+        for image in built {
+            command.args(["--image", &format!("{}={}", image.name, image.reference)]);
+        }
+        let output = command::run(&mut command)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}
+
+/// Builds the operator and the plugin for this machine, and gives the folder they are in.
+fn binaries(repository: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--quiet", "--package", "govuc", "--bins"])
+        .current_dir(repository);
+    let status = cargo.status().context("cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the operator; its messages are above");
+    }
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
+    Ok(target.join("debug"))
+}
