@@ -64,7 +64,7 @@ class Store:
         return found
 
     def waits(self, imap, *commands, literal=b""):
-        """Whether the answer to the last command stays away while the relay withholds, and comes afterwards."""
+        """Whether the answer to the last command stays away while the relay withholds, and comes afterwards; returns it."""
         self.relay.withhold()
         try:
             tag = imap.send(*commands, literal=literal)
@@ -74,6 +74,7 @@ class Store:
         text = early or imap.answer(tag)
         assert f"{tag} OK" in text, text
         assert early is None, f"answered while the follower was silent: {early.strip()[-60:]}"
+        return text
 
 
 def waits_and_arrives(store, command, criterion, folder="INBOX"):
@@ -115,17 +116,16 @@ def seen_set_by_fetch_waits_for_the_follower(store):
 
 @check
 def seen_set_by_a_fetch_whose_answer_fills_the_buffer_waits(store):
-    """4096 bytes are the engine's output buffer: an answer that ends with it is flushed by the write itself."""
-    imap, base = store.session(), 6000
-    imap.append("INBOX", message(store.unique(), base))
-    imap.run("NOOP")
-    imap.run("STORE * +FLAGS.SILENT (warm)")
-    length = len(imap.run("FETCH * BODY[]"))
-    imap.append("INBOX", message(store.unique(), base + 4096 - length % 4096))
-    imap.run("NOOP")
-    before = len(store.at_follower("SEEN"))
-    store.waits(imap, "FETCH * BODY[]")
-    assert len(store.at_follower("SEEN")) > before, "the follower has no new SEEN"
+    """The engine's output buffer has 4096 bytes; an answer that ended with it was once sent by the write itself."""
+    imap, size, past = store.session(), 6000, 1
+    for _ in range(5):  # the length of one answer tells the size of the next message
+        imap.append("INBOX", message(store.unique(), size))
+        imap.run("NOOP")
+        past = len(store.waits(imap, "FETCH * BODY[]")) % 4096
+        if not past:
+            break
+        size += 4096 - past if size < 5000 else -past
+    assert not past, f"no answer filled the buffer, the last was {past} bytes past it"
     imap.close()
 
 
