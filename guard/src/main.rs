@@ -1,1 +1,53 @@
-fn main() {}
+//! Process 1 of a mail store: its role, its engine, and every byte to and from it.
+//!
+//! `docs/protocol.md` says who may write; `crates/roles` decides it. Here is what acts on it:
+//!
+//! ```text
+//!  8443 ──> listener ──> gate ──> engine          source ──> turn ──> volume, gate, engine, relay
+//!              │                                               ▲
+//!              ├──> relay::incoming ──> engine                 │ events
+//!  engine ──> relay ──> the peer's guard ──────────────────────┘
+//! ```
+
+mod cli;
+mod config;
+mod engine;
+mod gate;
+mod listener;
+mod metered;
+mod metrics;
+mod probes;
+mod process;
+mod relay;
+mod saslauthd;
+mod source;
+mod status;
+mod tls;
+mod turn;
+mod volume;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .init();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(wiring::Error::Runtime)
+        .and_then(|runtime| runtime.block_on(wiring::run(arguments)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the guard ends");
+            ExitCode::FAILURE
+        }
+    }
+}

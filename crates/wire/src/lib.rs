@@ -4,5 +4,6 @@
 
 pub mod names;
 pub mod preamble;
+pub mod status;
 pub mod tls;
 pub mod token;

@@ -1,0 +1,78 @@
+//! What a guard says of itself (ALPN `govuc-status/1`): one JSON document.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub store: String,
+    pub site: String,
+    pub role: Role,
+    /// A state of the protocol: `Boot`, `Follower`, `Promoting`, `Alone`, `Paired`, `Fenced`.
+    pub state: String,
+    /// The highest `(era, term)` on the volume, and who holds it if known.
+    pub era: u64,
+    pub term: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    pub volume: String,
+    pub incarnation: u64,
+    pub gate_open: bool,
+    /// Absent at a follower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication: Option<Replication>,
+    /// Why the assigned role is not honoured, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment_error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    Primary,
+    Follower,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replication {
+    pub state: ReplicationState,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+    /// Why the relay failed last, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicationState {
+    /// The peer has all that is stored.
+    Paired,
+    /// The peer may lack something.
+    Alone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_followers_status_leaves_out_what_it_has_not() {
+        let status = Status {
+            store: "mail-1".into(),
+            site: "pdsa2".into(),
+            role: Role::Follower,
+            state: "Follower".into(),
+            era: 1,
+            term: 1,
+            primary: Some("pdsa1".into()),
+            volume: "v".into(),
+            incarnation: 3,
+            gate_open: false,
+            replication: None,
+            assignment_error: None,
+        };
+        let json = r#"{"store":"mail-1","site":"pdsa2","role":"Follower","state":"Follower","era":1,"term":1,"primary":"pdsa1","volume":"v","incarnation":3,"gateOpen":false}"#;
+        assert_eq!(serde_json::to_string(&status).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Status>(json).unwrap(), status);
+    }
+}

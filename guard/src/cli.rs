@@ -1,0 +1,58 @@
+//! Where everything is. The defaults are those of the pod.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+
+/// Guards one copy of a mail store.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Arguments {
+    /// Which store this is, and who holds it.
+    #[arg(long, value_name = "FILE", default_value = "/etc/govuc/store/store.json")]
+    pub config: PathBuf,
+    /// Folder of tls.crt, tls.key and ca.crt.
+    #[arg(long, value_name = "DIR", default_value = "/etc/govuc/tls")]
+    pub tls: PathBuf,
+    /// The 32 bytes that router, operator and guards share.
+    #[arg(long, value_name = "FILE", default_value = "/etc/govuc/session/key")]
+    pub session_key: PathBuf,
+    /// What lasts.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/govuc")]
+    pub volume: PathBuf,
+    /// What need not last: sockets, locks, the engine's configuration.
+    #[arg(long, value_name = "DIR", default_value = "/run/cyrus")]
+    pub run: PathBuf,
+    /// The TLS port.
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443")]
+    pub listen: SocketAddr,
+    /// Probes and metrics.
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
+    pub probes: SocketAddr,
+    /// Where the peer's guard is dialled, if not by its Service's name.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub peer_address: Option<String>,
+    /// The engine's programs.
+    #[arg(long, value_name = "DIR", default_value = "/usr/lib/cyrus/bin")]
+    pub engine: PathBuf,
+    /// Where the engine takes IMAP and sync.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1143")]
+    pub imap: SocketAddr,
+    /// Where the engine takes deliveries.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2003")]
+    pub lmtp: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_pod_needs_no_argument() {
+        Arguments::command().debug_assert();
+        let arguments = Arguments::parse_from(["govuc-guard"]);
+        assert_eq!(arguments.volume, PathBuf::from("/var/lib/govuc"));
+        assert_eq!(arguments.peer_address, None);
+    }
+}

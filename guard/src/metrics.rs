@@ -1,0 +1,143 @@
+//! What Prometheus may read.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+pub struct Metrics {
+    pub gate_open: Gauge,
+    pub paired: Gauge,
+    pub bytes: Family<Passed, Counter>,
+    pub connections: Family<Carried, Gauge>,
+    pub refused: Family<Refused, Counter>,
+    registry: Registry,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Passed {
+    pub direction: Direction,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Direction {
+    ToEngine,
+    FromEngine,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Carried {
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Kind {
+    Imap,
+    Lmtp,
+    SyncIn,
+    SyncOut,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Refused {
+    pub reason: Reason,
+}
+
+/// Why a connection was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Reason {
+    /// No certificate of a trusted CA, or no TLS.
+    Tls,
+    /// A certificate that may not use this protocol.
+    Identity,
+    /// The first line did not come or made no sense.
+    Preamble,
+    Gate,
+    Engine,
+    /// Sync was offered to a slot that is no follower.
+    NotFollower,
+    /// Sync was offered under an older term.
+    Stale,
+    /// The engine wanted to sync and the peer could not be reached, or refused.
+    Peer,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("govuc_guard");
+        let metrics = Self {
+            gate_open: Gauge::default(),
+            paired: Gauge::default(),
+            bytes: Family::default(),
+            connections: Family::default(),
+            refused: Family::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "gate_open",
+            "Whether client bytes pass",
+            metrics.gate_open.clone(),
+        );
+        registry.register(
+            "paired",
+            "Whether the peer has all that is stored",
+            metrics.paired.clone(),
+        );
+        registry.register("bytes", "Client bytes passed", metrics.bytes.clone());
+        registry.register("connections", "Connections carried", metrics.connections.clone());
+        registry.register("refused", "Connections not served", metrics.refused.clone());
+        Self { registry, ..metrics }
+    }
+
+    pub fn refuse(&self, reason: Reason) {
+        self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    /// Counts a connection for as long as the returned value lives.
+    pub fn carry(&self, kind: Kind) -> Counted {
+        let gauge = self.connections.get_or_create(&Carried { kind }).clone();
+        gauge.inc();
+        Counted(gauge)
+    }
+
+    /// OpenMetrics text.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+pub struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_counted_by_its_reason() {
+        let metrics = Metrics::new();
+        metrics.refuse(Reason::Stale);
+        let text = metrics.text().unwrap();
+        assert!(
+            text.contains("govuc_guard_refused_total{reason=\"Stale\"} 1"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_connection_is_counted_while_it_lives() {
+        let metrics = Metrics::new();
+        let counted = metrics.carry(Kind::Imap);
+        assert!(metrics.text().unwrap().contains("connections{kind=\"Imap\"} 1"));
+        drop(counted);
+        assert!(metrics.text().unwrap().contains("connections{kind=\"Imap\"} 0"));
+    }
+}

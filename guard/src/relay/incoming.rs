@@ -1,0 +1,100 @@
+//! The peer's sync connections at a follower, and the fenced handshake from the receiver's side (R3).
+
+use std::{net::SocketAddr, sync::Arc};
+
+use govuc_roles::{Ballot, Refusal, timing};
+use govuc_wire::preamble::{self, SyncAnswer, SyncOffer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    net::TcpStream,
+    sync::oneshot,
+    time,
+};
+
+use crate::{
+    metrics::{Kind, Metrics, Reason},
+    turn::{Answer, Events, Message},
+};
+
+pub struct Incoming {
+    pub store: String,
+    /// Where the engine takes sync: Cyrus does so where it takes IMAP.
+    pub engine: SocketAddr,
+    pub events: Events,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Incoming {
+    /// A connection from the peer's guard, which is authenticated.
+    pub async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Reason> {
+        let offer = time::timeout(timing::SYNC_ANSWER, preamble::read::<SyncOffer>(&mut stream))
+            .await
+            .map_err(|_| Reason::Preamble)?
+            .map_err(|_| Reason::Preamble)?;
+        if offer.store != self.store {
+            return Err(Reason::Identity);
+        }
+        let (sender, answer) = oneshot::channel();
+        self.events.message(Message::Offer {
+            ballot: Ballot::new(offer.era, offer.term),
+            answer: sender,
+        });
+        // The turn answers every offer; without it the process is ending.
+        let Answer { seen, copy, verdict } = answer.await.map_err(|_| Reason::NotFollower)?;
+        let say = SyncAnswer {
+            accepted: true,
+            reason: None,
+            era: seen.era.0,
+            term: seen.term.0,
+            volume: copy.volume.0,
+            incarnation: copy.incarnation,
+        };
+        let (until, mut engine) = match verdict {
+            Ok(until) => match TcpStream::connect(self.engine).await {
+                Ok(engine) => (until, engine),
+                Err(error) => {
+                    refuse(&mut stream, say, format!("the engine is away: {error}")).await;
+                    return Err(Reason::Engine);
+                }
+            },
+            Err(refusal) => {
+                tracing::warn!(
+                    era = offer.era,
+                    term = offer.term,
+                    volume = offer.volume,
+                    %refusal,
+                    "sync is refused"
+                );
+                refuse(&mut stream, say, refusal.to_string()).await;
+                return Err(match refusal {
+                    Refusal::NotFollower(_) => Reason::NotFollower,
+                    Refusal::Stale(_) => Reason::Stale,
+                });
+            }
+        };
+        let carried = async {
+            preamble::write(&mut stream, &say)
+                .await
+                .map_err(|_| Reason::Preamble)?;
+            let _counted = self.metrics.carry(Kind::SyncIn);
+            // Either side may break it off; the sender judges what that means.
+            let _ = copy_bidirectional(&mut stream, &mut engine).await;
+            Ok(())
+        };
+        tokio::select! {
+            biased;
+            () = until.cancelled() => Ok(()),
+            carried = carried => carried,
+        }
+    }
+}
+
+async fn refuse(stream: &mut (impl AsyncWrite + Unpin), answer: SyncAnswer, reason: String) {
+    let answer = SyncAnswer {
+        accepted: false,
+        reason: Some(reason),
+        ..answer
+    };
+    // Whoever is gone needs no reason.
+    let _ = preamble::write(stream, &answer).await;
+}

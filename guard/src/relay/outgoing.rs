@@ -1,0 +1,55 @@
+//! The engine's sync connections at a primary.
+
+use std::{sync::Arc, time::Duration};
+
+use govuc_roles::Event;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Opening, Relay, carry::carry};
+use crate::metrics::Kind;
+
+pub(super) async fn serve(relay: Arc<Relay>, listener: TcpListener) {
+    loop {
+        let Ok((engine, _)) = listener.accept().await else {
+            // Out of descriptors, most likely; it passes.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        // Dropped, the connection is closed at once: the engine stores alone.
+        let Some(opening) = relay.opening() else {
+            continue;
+        };
+        let relay = relay.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = opening.until.cancelled() => {}
+                () = relay.carry(engine, &opening) => {}
+            }
+        });
+    }
+}
+
+impl Relay {
+    async fn carry(&self, mut engine: TcpStream, opening: &Opening) {
+        let (mut peer, copy) = match self.peer.offer(&opening.offer).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                self.refuse(&error);
+                return self.fail(error.to_string());
+            }
+        };
+        self.events.send(Event::Relayed(copy.clone()));
+        if copy != opening.copy {
+            return self.fail("another copy answers at the peer".to_owned());
+        }
+        let _counted = self.metrics.carry(Kind::SyncOut);
+        // What the engine says is small and waited for.
+        let carried = match engine.set_nodelay(true) {
+            Ok(()) => carry(&mut engine, &mut peer, || self.patience()).await,
+            Err(_) => return,
+        };
+        if let Err(error) = carried {
+            self.fail(error.to_string());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Bringing the peer in step: a handshake, then a full sync while the engine's own connections pass too.
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitStatus, Stdio},
+};
+
+use super::{Relay, dial};
+use crate::process::{self, Processes};
+
+/// Cyrus' `sync_client`, over everything.
+pub struct FullSync {
+    pub program: PathBuf,
+    /// The engine's `imapd.conf`.
+    pub configuration: PathBuf,
+    pub processes: Processes,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Dial(#[from] dial::Error),
+    #[error("the full sync ended with {0}")]
+    FullSync(ExitStatus),
+    #[error("the relay failed during the full sync")]
+    Failed,
+    #[error(transparent)]
+    Process(#[from] process::Error),
+}
+
+impl Relay {
+    pub(super) async fn pair_until_paired(&self) {
+        loop {
+            tokio::time::sleep(self.pause()).await;
+            match self.attempt().await {
+                Ok(()) => return,
+                // What failed is said and counted already.
+                Err(Error::Failed) => {}
+                Err(error) => self.fail_attempt(error.to_string()),
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<(), Error> {
+        let Some(offer) = self.offer() else {
+            return Err(Error::Failed);
+        };
+        let (connection, copy) = self
+            .peer
+            .offer(&offer)
+            .await
+            .inspect_err(|error| self.refuse(error))?;
+        drop(connection);
+        let opening = self.open(copy).ok_or(Error::Failed)?;
+        let status = tokio::select! {
+            () = opening.until.cancelled() => return Err(Error::Failed),
+            status = self.full_sync.run() => status?,
+        };
+        if !status.success() {
+            return Err(Error::FullSync(status));
+        }
+        if self.synced(&opening) {
+            Ok(())
+        } else {
+            Err(Error::Failed)
+        }
+    }
+}
+
+impl FullSync {
+    async fn run(&self) -> Result<ExitStatus, process::Error> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("-C")
+            .arg(&self.configuration)
+            .args(["-n", "peer", "-A"]);
+        // It says what fails in the engine's log too.
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok(self.processes.spawn(command)?.exited().await)
+    }
+}

@@ -1,0 +1,237 @@
+//! Puts the parts together, and takes them down again.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use govuc_roles::{Event, Machine, timing};
+use govuc_wire::{names, token};
+use rustls_pki_types::{InvalidDnsNameError, ServerName};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    time,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::Arguments,
+    config::{self, Slot, StoreConfig},
+    engine::{self, Installation, Supervisor},
+    gate::Gate,
+    listener::Listener,
+    metrics::Metrics,
+    probes::{self, Probes},
+    process::{self, Processes},
+    relay::{FullSync, Peer, Relay, incoming::Incoming},
+    saslauthd::{self, Saslauthd},
+    source::StaticAssignment,
+    status::Reporter,
+    tls::{self, Tls},
+    turn::{Events, Turn, View},
+    volume::{self, Volume},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the runtime can't be started")]
+    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error("{path} can't be read")]
+    SessionKey { path: PathBuf, source: io::Error },
+    #[error("{path}: {source}")]
+    Token { path: PathBuf, source: token::Error },
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    #[error(transparent)]
+    Volume(#[from] volume::Error),
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    #[error("{address} can't be listened on")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("{path} can't be served")]
+    Socket { path: PathBuf, source: io::Error },
+    #[error("the peer's name is no DNS name")]
+    PeerName(#[from] InvalidDnsNameError),
+    #[error("signals can't be received")]
+    Signal(#[source] io::Error),
+    #[error("a part of the guard has ended: {0}")]
+    Ended(&'static str),
+    #[error("the engine did not stop within {limit:?}", limit = timing::TERMINATION)]
+    Late,
+}
+
+/// Runs the guard until SIGTERM has been carried out, or something it can't do without has failed.
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let config = StoreConfig::read(&arguments.config)?;
+    let key = Arc::new(session_key(&arguments.session_key)?);
+    let tls = Arc::new(Tls::load(arguments.tls.clone())?);
+    let volume = Volume::open(&arguments.volume)?;
+    let slot = config.slot;
+    tracing::info!(
+        store = %slot.store, site = %slot.site, volume = volume.copy().volume.0, incarnation = volume.copy().incarnation,
+        seen = %volume.evidence().ballot, "the guard starts"
+    );
+
+    let (sender, messages) = mpsc::unbounded_channel();
+    let events = Events(sender);
+    let metrics = Arc::new(Metrics::new());
+    let gate = Gate::default();
+    let processes = Processes::new()?;
+
+    let tls_port = listen(arguments.listen).await?;
+    let probe_port = listen(arguments.probes).await?;
+    let sync_port = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let socket = |path: PathBuf| move |source| Error::Socket { path, source };
+    let passwords = arguments.run.join("saslauthd");
+    let passwords = saslauthd::bind(&passwords).map_err(socket(passwords))?;
+    let log = arguments.run.join("log");
+    let log = engine::log::bind(&log).map_err(socket(log))?;
+
+    let relay = Arc::new(Relay::new(
+        slot.store.to_string(),
+        peer(&slot, arguments.peer_address, tls.clone())?,
+        FullSync {
+            program: arguments.engine.join("sync_client"),
+            configuration: arguments.run.join("imapd.conf"),
+            processes: processes.clone(),
+        },
+        events.clone(),
+        metrics.clone(),
+    ));
+    let machine = Machine::new(slot.site.clone(), volume.evidence());
+    let (view_sender, view) = watch::channel(View::first(&machine, volume.copy()));
+    let supervisor = Supervisor {
+        installation: Installation {
+            programs: arguments.engine,
+            data: volume.engine_data(),
+            run: arguments.run,
+            imap: arguments.imap,
+            store: slot.store.to_string(),
+            sync_port: sync_port
+                .local_addr()
+                .map_err(|source| Error::Listen {
+                    address: arguments.listen,
+                    source,
+                })?
+                .port(),
+        },
+        processes: processes.clone(),
+        events: events.clone(),
+    };
+    let (orders, orders_receiver) = mpsc::unbounded_channel();
+    let (signs, signs_receiver) = mpsc::unbounded_channel();
+    let turn = Turn {
+        slot: slot.clone(),
+        machine,
+        volume,
+        gate: gate.clone(),
+        engine: orders,
+        relay: relay.clone(),
+        key: key.clone(),
+        view: view_sender,
+        metrics: metrics.clone(),
+        incoming: CancellationToken::new(),
+    };
+    let listener = Arc::new(Listener {
+        slot: slot.clone(),
+        tls: tls.clone(),
+        gate,
+        imap: arguments.imap,
+        lmtp: arguments.lmtp,
+        incoming: Incoming {
+            store: slot.store.to_string(),
+            engine: arguments.imap,
+            events: events.clone(),
+            metrics: metrics.clone(),
+        },
+        reporter: Reporter {
+            slot: slot.clone(),
+            view: view.clone(),
+            relay: relay.clone(),
+        },
+        metrics: metrics.clone(),
+    });
+    let answers = Arc::new(Saslauthd {
+        key,
+        store: slot.store.to_string(),
+        view,
+    });
+    let probes = probes::router(Probes {
+        events: events.clone(),
+        engine: arguments.imap,
+        metrics,
+    });
+    let source = StaticAssignment {
+        path: arguments.config,
+        slot,
+        events: events.clone(),
+    };
+    let failing_relay = relay.clone();
+    let engine = supervisor.run(orders_receiver, signs_receiver, move |reason| {
+        failing_relay.fail(reason)
+    });
+
+    let reaper = tokio::spawn(processes.reap());
+    let engine = tokio::spawn(engine);
+    let turn = tokio::spawn(turn.run(messages));
+    let forward = tokio::spawn(engine::log::forward(log, signs));
+    let probes = tokio::spawn(async move { axum::serve(probe_port, probes).await });
+    let answers = tokio::spawn(answers.serve(passwords));
+    let relay = tokio::spawn(relay.serve(sync_port));
+    let listener = tokio::spawn(listener.serve(tls_port));
+    let rotation = tokio::spawn(tls.follow());
+    let source = tokio::spawn(source.follow());
+    // Whatever of these ends has failed: the container is started anew, and the volume knows where it was.
+    tokio::select! {
+        ended = turn => ended.map_err(|_| Error::Ended("turn"))?.map_err(Error::Volume),
+        late = terminate(events) => late,
+        _ = reaper => Err(Error::Ended("reaper")),
+        _ = engine => Err(Error::Ended("engine's supervisor")),
+        _ = forward => Err(Error::Ended("engine's log")),
+        _ = probes => Err(Error::Ended("probes")),
+        _ = answers => Err(Error::Ended("passwords")),
+        _ = relay => Err(Error::Ended("relay")),
+        _ = listener => Err(Error::Ended("listener")),
+        _ = rotation => Err(Error::Ended("certificates")),
+        _ = source => Err(Error::Ended("source of the role")),
+    }
+}
+
+/// Tells the turn of SIGTERM; returns when that has not led to an end in time.
+async fn terminate(events: Events) -> Result<(), Error> {
+    let mut terminations = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+    terminations.recv().await;
+    tracing::info!("SIGTERM");
+    events.send(Event::Terminate);
+    time::sleep(timing::TERMINATION).await;
+    Err(Error::Late)
+}
+
+fn session_key(path: &std::path::Path) -> Result<token::SessionKey, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::SessionKey {
+        path: path.to_owned(),
+        source,
+    })?;
+    token::SessionKey::new(&bytes).map_err(|source| Error::Token {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn peer(slot: &Slot, address: Option<String>, tls: Arc<Tls>) -> Result<Peer, Error> {
+    let (store, site) = (slot.store.as_str(), slot.peer.as_str());
+    let server_name = names::server_name(store, site, names::MAIL_NAMESPACE);
+    Ok(Peer {
+        address: address.unwrap_or_else(|| format!("{server_name}:{}", names::TLS_PORT)),
+        server_name: ServerName::try_from(server_name)?,
+        identity: names::identity(store, site),
+        tls,
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen { address, source })
+}
