@@ -1,6 +1,9 @@
 //! What holds after every event in every state that can be reached, in a small world: two sites, three ballots, two
 //! copies of the peer, an engine that greets and dies whenever it may.
 
+// A test says what it found by panicking; clippy excuses that only inside #[test] functions.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{HashSet, VecDeque};
 
 use govuc_roles::{

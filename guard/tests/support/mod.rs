@@ -1,0 +1,19 @@
+//! A small world on loopback: one authority, guards as real processes, engines that are a few lines of this file.
+
+pub mod engine;
+pub mod guard;
+pub mod pki;
+
+use std::time::{Duration, Instant};
+
+/// Polls until `look` sees it. How long it takes is not what is tested.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < end, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
