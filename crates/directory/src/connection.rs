@@ -67,10 +67,12 @@ impl Directory {
 
     /// Runs an operation as the service. A kept connection may have died unnoticed, so what fails on one is asked once
     /// more on a new one: every operation here may be repeated.
-    pub(crate) async fn run<T>(
-        &self,
-        operation: impl AsyncFn(Ldap) -> Result<T, LdapError>,
-    ) -> Result<T, Error> {
+    // A plain function of a future, not an AsyncFn: whether that one's futures may change threads can't be told for every
+    // lifetime, and then no caller can be spawned.
+    pub(crate) async fn run<T, F>(&self, operation: impl Fn(Ldap) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, LdapError>>,
+    {
         let kept = self.0.kept.lock().await.clone();
         if let Some(ldap) = kept {
             match self.attempt(&operation, ldap).await {
@@ -82,11 +84,10 @@ impl Directory {
         self.attempt(&operation, ldap).await
     }
 
-    async fn attempt<T>(
-        &self,
-        operation: &impl AsyncFn(Ldap) -> Result<T, LdapError>,
-        mut ldap: Ldap,
-    ) -> Result<T, Error> {
+    async fn attempt<T, F>(&self, operation: &impl Fn(Ldap) -> F, mut ldap: Ldap) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, LdapError>>,
+    {
         ldap.with_timeout(DEADLINE);
         match operation(ldap).await {
             Ok(value) => Ok(value),

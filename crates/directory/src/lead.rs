@@ -299,7 +299,8 @@ impl Lead {
             .filter(|(_, values)| !values.is_empty())
             .map(|(name, values)| (name.to_owned(), values.into_iter().collect()))
             .collect();
-        let operation = async |mut ldap: Ldap| ldap.add(&dn, attributes.clone()).await;
+        let (entry, attributes) = (&dn, &attributes);
+        let operation = |mut ldap: Ldap| async move { ldap.add(entry, attributes.clone()).await };
         self.judged(&dn, &self.directory.run(operation).await?)
     }
 
@@ -309,9 +310,10 @@ impl Lead {
             .into_iter()
             .map(|(name, values)| Mod::Replace(name.to_owned(), values.into_iter().collect()))
             .collect();
-        let operation = async |mut ldap: Ldap| {
+        let (entry, changes) = (&dn, &changes);
+        let operation = |mut ldap: Ldap| async move {
             ldap.with_controls(vec![self.fence(), password::request()])
-                .modify(&dn, changes.clone())
+                .modify(entry, changes.clone())
                 .await
         };
         self.judged(&dn, &self.directory.run(operation).await?)

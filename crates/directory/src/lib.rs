@@ -18,6 +18,8 @@ mod name;
 mod password;
 mod policy;
 mod read;
+#[cfg(feature = "slapd")]
+pub mod testbed;
 mod time;
 
 pub use connection::{Credentials, DEADLINE, Directory, Endpoint};

@@ -220,7 +220,7 @@ mod tests {
     #[case(49, None, PasswordCheck::Wrong)]
     #[case(49, Some(NOTHING), PasswordCheck::Wrong)]
     #[case(49, Some(IS_LOCKED), PasswordCheck::Locked)]
-    #[case(49, Some(b"rubbish"), PasswordCheck::Wrong)]
+    #[case(49, Some(b"rubbish".as_slice()), PasswordCheck::Wrong)]
     fn the_answer_to_a_bind_says_what_the_password_is_good_for(
         #[case] rc: u32,
         #[case] control: Option<&[u8]>,

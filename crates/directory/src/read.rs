@@ -138,7 +138,9 @@ impl Directory {
         filter: String,
         attributes: &[&'static str],
     ) -> Result<Vec<SearchEntry>, Error> {
-        let operation = async |mut ldap: Ldap| ldap.search(&base, scope, &filter, attributes.to_vec()).await;
+        let (base, filter) = (&base, &filter);
+        let operation =
+            |mut ldap: Ldap| async move { ldap.search(base, scope, filter, attributes.to_vec()).await };
         let found = self.run(operation).await?;
         judged(&found.1)?;
         Ok(found.0.into_iter().map(SearchEntry::construct).collect())
@@ -151,13 +153,14 @@ impl Directory {
         attributes: Vec<&'static str>,
     ) -> Result<Vec<SearchEntry>, Error> {
         let base = self.suffix().branch(branch);
-        let operation = async |mut ldap: Ldap| -> Result<(Vec<SearchEntry>, LdapResult), LdapError> {
+        let (base, filter, attributes) = (&base, &filter, &attributes);
+        let operation = |mut ldap: Ldap| async move {
             let adapters: Vec<Box<dyn Adapter<_, _>>> =
                 vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
             let mut stream = ldap
                 .streaming_search_with(
                     adapters,
-                    &base,
+                    base,
                     Scope::OneLevel,
                     filter.as_str(),
                     attributes.clone(),
@@ -167,7 +170,7 @@ impl Directory {
             while let Some(entry) = stream.next().await? {
                 found.push(SearchEntry::construct(entry));
             }
-            Ok((found, stream.finish().await))
+            Ok::<_, LdapError>((found, stream.finish().await))
         };
         let (found, result) = self.run(operation).await?;
         judged(&result)?;

@@ -1,0 +1,429 @@
+//! Against the slapd of `images/openldap`: what the schema, its rules and two replicating providers really do.
+
+use std::time::{Duration, Instant};
+
+use govuc_directory::{
+    Account, Agency, Bootstrapped, Conflict, Directory, Error, Lead, PasswordChange, PasswordCheck,
+    PasswordFault, PasswordPolicy, Store, StoreUse, UniqueAttribute, testbed::Testbed,
+};
+use uuid::Uuid;
+
+const FIRST: &str = "pertama-Rahsia-1";
+const SECOND: &str = "kedua-Rahsia-22";
+
+/// A tree as the lead of term 1 makes it.
+async fn bootstrapped(bed: &Testbed) -> Lead {
+    let lead = bed.directory("pdsa1", "operator").as_lead(1);
+    assert_eq!(
+        lead.bootstrap(&PasswordPolicy::default()).await.unwrap(),
+        Bootstrapped::Made
+    );
+    lead
+}
+
+fn account(name: &str) -> Account {
+    Account {
+        id: Uuid::new_v4(),
+        agency: "kkr".into(),
+        mailbox: format!("kkr/{name}"),
+        name: format!("{name} bin Ahmad"),
+        address: format!("{name}@kkr.gov.my"),
+        aliases: vec![format!("{name}.ahmad@kkr.gov.my")],
+        store: "mail-1".into(),
+        quota: 524_288_000,
+        staff_number: Some(format!("KKR-{name}")),
+        grade: Some(41),
+        spec_hash: Some("3:ab".into()),
+    }
+}
+
+fn agency(name: &str, domain: &str) -> Agency {
+    Agency {
+        name: name.into(),
+        domains: vec![domain.into()],
+        store: None,
+        preferred_site: "pdsa1".into(),
+    }
+}
+
+/// Waits until something is so; replication takes moments.
+async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{what}: not within 30 s"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn arrived(directory: &Directory, id: Uuid) {
+    eventually("the account arrives at the peer", async || {
+        matches!(directory.account_by_id(id).await, Ok(Some(_)))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tree_is_made_once_and_a_second_time_writes_nothing() {
+    let bed = Testbed::start();
+    let directory = bed.directory("pdsa1", "operator");
+    assert!(matches!(directory.agencies().await, Err(Error::Empty)));
+    let lead = bootstrapped(&bed).await;
+    let before = directory.context_csn().await.unwrap();
+    assert_eq!(
+        lead.bootstrap(&PasswordPolicy::default()).await.unwrap(),
+        Bootstrapped::Unchanged
+    );
+    assert_eq!(directory.context_csn().await.unwrap(), before);
+    let stricter = PasswordPolicy {
+        min_length: 14,
+        ..PasswordPolicy::default()
+    };
+    assert_eq!(lead.bootstrap(&stricter).await.unwrap(), Bootstrapped::Made);
+}
+
+#[tokio::test]
+async fn what_the_lead_writes_is_read_at_the_peer() {
+    let bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let store = Store {
+        name: "mail-1".into(),
+        usage: StoreUse::Mail,
+        preferred_site: "pdsa1".into(),
+        primary_site: "pdsa1".into(),
+        era: 1,
+    };
+    let kkr = agency("kkr", "kkr.gov.my");
+    let ali = account("ali");
+    lead.put_store(&store).await.unwrap();
+    lead.put_agency(&kkr).await.unwrap();
+    let kkr = Agency {
+        store: Some("mail-1".into()),
+        ..kkr
+    };
+    lead.put_agency(&kkr).await.unwrap();
+    lead.add_account(&ali).await.unwrap();
+    lead.add_account(&ali).await.unwrap();
+
+    let peer = bed.directory("pdsa2", "mx");
+    arrived(&peer, ali.id).await;
+    assert_eq!(peer.store("mail-1").await.unwrap(), Some(store.clone()));
+    assert_eq!(peer.stores().await.unwrap(), [store]);
+    assert_eq!(peer.agency("kkr").await.unwrap(), Some(kkr.clone()));
+    assert_eq!(
+        peer.agency_of_domain("KKR.gov.my").await.unwrap(),
+        Some(kkr.clone())
+    );
+    assert_eq!(peer.agencies().await.unwrap(), [kkr]);
+    for record in [
+        peer.account_by_address("Ali.Ahmad@kkr.gov.my").await.unwrap(),
+        peer.account_by_address("ali@kkr.gov.my").await.unwrap(),
+        peer.account_by_mailbox("kkr/ali").await.unwrap(),
+        peer.account_by_staff_number("KKR-ali").await.unwrap(),
+    ] {
+        assert_eq!(record.unwrap().account, ali);
+    }
+    assert_eq!(peer.accounts_of("kkr").await.unwrap().len(), 1);
+    assert_eq!(peer.accounts_of("kpt").await.unwrap(), []);
+    assert_eq!(peer.accounts().await.unwrap().len(), 1);
+    let lead_csn = bed.directory("pdsa1", "operator").context_csn().await.unwrap();
+    assert!(peer.context_csn().await.unwrap().reaches(&lead_csn));
+
+    let until = "2027-01-01T00:00:00Z".parse().unwrap();
+    lead.retain(ali.id, until).await.unwrap();
+    let own = bed.directory("pdsa1", "operator");
+    assert_eq!(
+        own.account_by_id(ali.id).await.unwrap().unwrap().retain_until,
+        Some(until)
+    );
+    lead.restore(ali.id).await.unwrap();
+    assert_eq!(
+        own.account_by_id(ali.id).await.unwrap().unwrap().retain_until,
+        None
+    );
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_is_refused_and_the_holder_named() {
+    let bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let ali = account("ali");
+    lead.add_account(&ali).await.unwrap();
+    lead.put_agency(&agency("kkr", "kkr.gov.my")).await.unwrap();
+
+    let abu = account("abu");
+    for (attribute, value, thief) in [
+        (
+            UniqueAttribute::Address,
+            "ali@kkr.gov.my",
+            Account {
+                aliases: vec!["ali@kkr.gov.my".into()],
+                ..abu.clone()
+            },
+        ),
+        (
+            UniqueAttribute::Address,
+            "ali.ahmad@kkr.gov.my",
+            Account {
+                address: "ali.ahmad@kkr.gov.my".into(),
+                ..abu.clone()
+            },
+        ),
+        (
+            UniqueAttribute::StaffNumber,
+            "KKR-ali",
+            Account {
+                staff_number: Some("KKR-ali".into()),
+                ..abu.clone()
+            },
+        ),
+        (
+            UniqueAttribute::Mailbox,
+            "kkr/ali",
+            Account {
+                mailbox: "kkr/ali".into(),
+                ..abu.clone()
+            },
+        ),
+    ] {
+        let refusal = lead.add_account(&thief).await.unwrap_err();
+        let Error::Taken(conflict) = refusal else {
+            panic!("{attribute:?}: {refusal:?}");
+        };
+        let want = Conflict {
+            attribute,
+            value: value.into(),
+            holder: "kkr/ali".into(),
+        };
+        assert_eq!(conflict, want);
+    }
+
+    lead.add_account(&abu).await.unwrap();
+    let renamed = Account {
+        address: "ali@kkr.gov.my".into(),
+        ..abu
+    };
+    assert!(matches!(
+        lead.update_account(&renamed).await,
+        Err(Error::Taken(_))
+    ));
+    let refusal = lead.put_agency(&agency("kpt", "kkr.gov.my")).await.unwrap_err();
+    assert_eq!(refusal.to_string(), "the domain kkr.gov.my belongs to kkr");
+}
+
+#[tokio::test]
+async fn an_older_lead_writes_nothing_once_a_newer_one_has_written() {
+    let bed = Testbed::start();
+    let old = bootstrapped(&bed).await;
+    let ali = account("ali");
+    old.add_account(&ali).await.unwrap();
+    let new = bed.directory("pdsa1", "operator").as_lead(2);
+    new.update_account(&ali).await.unwrap();
+    assert!(matches!(
+        old.update_account(&ali).await,
+        Err(Error::NewerLead { term: 1 })
+    ));
+    assert!(matches!(
+        old.set_first_password(ali.id, FIRST).await,
+        Err(Error::NewerLead { .. })
+    ));
+    old.add_account(&account("abu")).await.unwrap();
+    assert_eq!(
+        new.bootstrap(&PasswordPolicy::default()).await.unwrap(),
+        Bootstrapped::Made
+    );
+    assert!(matches!(
+        old.add_account(&account("siti")).await,
+        Err(Error::NewerLead { .. })
+    ));
+    assert!(matches!(
+        old.bootstrap(&PasswordPolicy::default()).await,
+        Ok(Bootstrapped::Unchanged)
+    ));
+}
+
+#[tokio::test]
+async fn a_first_password_opens_nothing_until_it_is_changed() {
+    let bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let door = bed.directory("pdsa1", "front-door");
+    let ali = account("ali");
+    lead.add_account(&ali).await.unwrap();
+    assert_eq!(
+        door.check_password(ali.id, FIRST).await.unwrap(),
+        PasswordCheck::Wrong
+    );
+    lead.set_first_password(ali.id, FIRST).await.unwrap();
+    assert_eq!(
+        door.check_password(ali.id, FIRST).await.unwrap(),
+        PasswordCheck::MustChange
+    );
+    assert!(
+        door.account_by_id(ali.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .password
+            .must_change
+    );
+    for (new, fault) in [
+        ("pendek", PasswordFault::TooShort),
+        (FIRST, PasswordFault::InHistory),
+        ("", PasswordFault::TooShort),
+    ] {
+        assert_eq!(
+            door.change_password(ali.id, FIRST, new).await.unwrap(),
+            PasswordChange::Refused(fault),
+            "{new:?}"
+        );
+    }
+    assert_eq!(
+        door.change_password(ali.id, "salah-Rahsia-3", SECOND)
+            .await
+            .unwrap(),
+        PasswordChange::Wrong
+    );
+    assert_eq!(
+        door.change_password(ali.id, FIRST, SECOND).await.unwrap(),
+        PasswordChange::Changed
+    );
+    assert_eq!(
+        door.check_password(ali.id, SECOND).await.unwrap(),
+        PasswordCheck::Good
+    );
+    assert_eq!(
+        door.check_password(ali.id, FIRST).await.unwrap(),
+        PasswordCheck::Wrong
+    );
+    assert_eq!(
+        door.check_password(ali.id, "").await.unwrap(),
+        PasswordCheck::Wrong
+    );
+    let state = door.account_by_id(ali.id).await.unwrap().unwrap().password;
+    assert!(!state.must_change && state.changed_at.is_some() && state.used_at.is_some());
+}
+
+#[tokio::test]
+async fn five_wrong_passwords_lock_the_right_one_out() {
+    let bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let door = bed.directory("pdsa1", "front-door");
+    let ali = account("ali");
+    lead.add_account(&ali).await.unwrap();
+    lead.set_first_password(ali.id, FIRST).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(
+            door.check_password(ali.id, "salah-Rahsia-3").await.unwrap(),
+            PasswordCheck::Wrong
+        );
+    }
+    assert_eq!(
+        door.check_password(ali.id, FIRST).await.unwrap(),
+        PasswordCheck::Locked
+    );
+    assert_eq!(
+        door.change_password(ali.id, FIRST, SECOND).await.unwrap(),
+        PasswordChange::Locked
+    );
+    assert!(
+        door.account_by_id(ali.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .password
+            .locked_at
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn services_read_and_only_the_operator_writes() {
+    let bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let ali = account("ali");
+    lead.add_account(&ali).await.unwrap();
+    for part in ["front-door", "mx", "submission"] {
+        let service = bed.directory("pdsa1", part);
+        assert!(service.account_by_id(ali.id).await.unwrap().is_some(), "{part}");
+        let refused = service.as_lead(9).update_account(&ali).await.unwrap_err();
+        assert!(
+            matches!(refused, Error::Answer { code: 50, .. }),
+            "{part}: {refused:?}"
+        );
+    }
+    for part in ["mail-1", "gateway"] {
+        let stranger = bed.directory("pdsa1", part);
+        assert!(stranger.account_by_id(ali.id).await.is_err(), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn adds_that_conflict_at_both_providers_leave_both_with_the_same_tree() {
+    let mut bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let ali = account("ali");
+    lead.add_account(&ali).await.unwrap();
+    let peer = bed.directory("pdsa2", "operator");
+    arrived(&peer, ali.id).await;
+
+    bed.stop_provider("pdsa2");
+    let here = Account {
+        id: Uuid::new_v4(),
+        ..account("abu")
+    };
+    lead.add_account(&here).await.unwrap();
+    bed.stop_provider("pdsa1");
+    bed.start_provider("pdsa2");
+    let there = Account {
+        id: Uuid::new_v4(),
+        ..account("abu")
+    };
+    peer.as_lead(1).add_account(&there).await.unwrap();
+    bed.start_provider("pdsa1");
+
+    let own = bed.directory("pdsa1", "operator");
+    eventually("both providers hold the same changes", async || {
+        match (own.context_csn().await, peer.context_csn().await) {
+            (Ok(own), Ok(peer)) => own.reaches(&peer) && peer.reaches(&own),
+            _ => false,
+        }
+    })
+    .await;
+    let of = async |directory: &Directory| {
+        let mut ids: Vec<Uuid> = directory
+            .accounts()
+            .await
+            .unwrap()
+            .iter()
+            .map(|record| record.account.id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    };
+    let mut all = [ali.id, here.id, there.id];
+    all.sort_unstable();
+    assert_eq!(of(&own).await, all);
+    assert_eq!(of(&peer).await, all);
+}
+
+#[tokio::test]
+async fn a_provider_that_was_away_and_one_that_is_gone_are_told_apart_from_an_answer() {
+    let mut bed = Testbed::start();
+    let lead = bootstrapped(&bed).await;
+    let ali = account("ali");
+    lead.add_account(&ali).await.unwrap();
+    let door = bed.directory("pdsa1", "front-door");
+    assert!(door.account_by_id(ali.id).await.unwrap().is_some());
+    bed.stop_provider("pdsa1");
+    assert!(door.account_by_id(ali.id).await.unwrap_err().is_unavailable());
+    assert!(
+        door.check_password(ali.id, FIRST)
+            .await
+            .unwrap_err()
+            .is_unavailable()
+    );
+    bed.start_provider("pdsa1");
+    assert!(door.account_by_id(ali.id).await.unwrap().is_some());
+}
