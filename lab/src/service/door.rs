@@ -1,23 +1,18 @@
 //! A site's front door as a mail client sees it, from a machine of the lab: no packet of it leaves the lab.
 
-use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_imap::{Client, Session};
-use nix::sched::{CloneFlags, setns};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::line::{self, DEADLINE};
 use super::smtp::{self, Reply, Smtp};
 use crate::machine::Machine;
-
-/// Long enough for a connection through every hop of a busy machine, short enough to see a dead one.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection with TLS on it.
 pub type Stream = TlsStream<tokio::net::TcpStream>;
@@ -150,21 +145,8 @@ impl Door {
     /// A plain connection to one port of the door.
     pub async fn dial(&self, port: u16) -> Result<tokio::net::TcpStream, Error> {
         let at = self.at(port);
-        let namespace = PathBuf::from(format!("/proc/{}/ns/net", self.machine.init()));
-        // A socket belongs to the namespace it was made in, and a thread may enter another one by itself.
-        let made = tokio::task::spawn_blocking(move || {
-            std::thread::spawn(move || -> io::Result<TcpStream> {
-                setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
-                let stream = TcpStream::connect_timeout(&at, DEADLINE)?;
-                stream.set_nonblocking(true)?;
-                Ok(stream)
-            })
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the dialling thread panicked")))
-        });
-        let stream = made.await.map_err(io::Error::other).and_then(|stream| stream);
-        stream
-            .and_then(tokio::net::TcpStream::from_std)
+        line::dial(&self.machine, at)
+            .await
             .map_err(|error| Error::Dial(at, error))
     }
 

@@ -25,14 +25,6 @@ impl Kubectl {
         }
     }
 
-    /// As another user.
-    pub fn with(&self, kubeconfig: &Path) -> Self {
-        Self {
-            kubeconfig: kubeconfig.into(),
-            ..self.clone()
-        }
-    }
-
     /// Runs `kubectl --context SITE ARGUMENTS` and gives what it printed.
     pub fn run(&self, site: Site, arguments: &[&str]) -> Result<String, command::Error> {
         Ok(text(&command::run(self.command(site).args(arguments))?))

@@ -2,6 +2,7 @@
 
 mod door;
 mod kubectl;
+pub mod line;
 pub mod mail;
 pub mod people;
 mod settle;
@@ -78,22 +79,6 @@ impl Service {
             .govuc(&["connect", "--contexts", "pdsa1,pdsa2"])
             .context("joining the two sites")?;
         Ok(service)
-    }
-
-    /// The service of a lab where it is installed already.
-    pub fn installed(lab: &Lab) -> anyhow::Result<Service> {
-        let repository = repository();
-        let plugin = binaries(&repository)?.join("kubectl-govuc");
-        let kubectl = Kubectl::new(
-            &artifact::programs()?.kubernetes,
-            &plugin,
-            &lab.folder.kubeconfig(),
-        );
-        Ok(Service {
-            lab: lab.clone(),
-            kubectl,
-            repository,
-        })
     }
 
     /// Applies `examples/` to both data centres, approves the agencies and waits until people can log in.

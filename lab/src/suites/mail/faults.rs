@@ -4,21 +4,42 @@ use anyhow::ensure;
 
 use super::main_job::exchange;
 use crate::network::Site;
-use crate::service::people::{ALI, SITI};
 use crate::service::Service;
+use crate::service::people::{ALI, SITI};
 use crate::site;
 
 /// Mail goes both ways while no operator runs at either site.
 pub async fn mail_goes_on_without_operators(service: &Service) -> anyhow::Result<String> {
     for site in Site::DATA_CENTRES {
-        let pods = ["-n", "govuc-system", "delete", "pods", "--all", "--grace-period=0", "--force"];
-        service.kubectl.run(site, &["-n", "govuc-system", "scale", "deployment/govuc", "--replicas=0"])?;
+        let pods = [
+            "-n",
+            "govuc-system",
+            "delete",
+            "pods",
+            "--all",
+            "--grace-period=0",
+            "--force",
+        ];
+        service.kubectl.run(
+            site,
+            &["-n", "govuc-system", "scale", "deployment/govuc", "--replicas=0"],
+        )?;
         service.kubectl.run(site, &pods)?;
     }
     let sent = both_ways(service).await;
     for site in Site::DATA_CENTRES {
-        service.kubectl.run(site, &["-n", "govuc-system", "scale", "deployment/govuc", "--replicas=2"])?;
-        let status = ["-n", "govuc-system", "rollout", "status", "deployment/govuc", "--timeout=120s"];
+        service.kubectl.run(
+            site,
+            &["-n", "govuc-system", "scale", "deployment/govuc", "--replicas=2"],
+        )?;
+        let status = [
+            "-n",
+            "govuc-system",
+            "rollout",
+            "status",
+            "deployment/govuc",
+            "--timeout=120s",
+        ];
         service.kubectl.run(site, &status)?;
     }
     sent
@@ -29,7 +50,13 @@ pub async fn mail_goes_on_without_an_api_server(service: &Service) -> anyhow::Re
     // Asked beforehand: afterwards there is nobody to ask.
     let doors = [service.door(Site::Pdsa1).await?, service.door(Site::Pdsa2).await?];
     site::kill_program(&service.lab, Site::Pdsa1, "kube-apiserver")?;
-    ensure!(service.kubectl.run(Site::Pdsa1, &["get", "--raw", "/readyz"]).is_err(), "the API server still answers");
+    ensure!(
+        service
+            .kubectl
+            .run(Site::Pdsa1, &["get", "--raw", "/readyz"])
+            .is_err(),
+        "the API server still answers"
+    );
     let mut slowest: f64 = 0.0;
     let mut sent = Ok(());
     for (from, to, at, read) in [(ALI, SITI, 0, 1), (SITI, ALI, 1, 0), (ALI, SITI, 1, 0)] {

@@ -11,16 +11,30 @@ use crate::service::{Login, Person, Service, smtp};
 pub async fn a_first_password_must_be_changed(service: &Service) -> anyhow::Result<String> {
     let door = service.door(Site::Pdsa1).await?;
     for person in [ALI, SITI] {
-        let first = service.first_password(person)?.with_context(|| format!("{} has none", person.address))?;
-        let login = Login { user: person.address, password: &first };
+        let first = service
+            .first_password(person)?
+            .with_context(|| format!("{} has none", person.address))?;
+        let login = Login {
+            user: person.address,
+            password: &first,
+        };
         ensure!(door.imap(login).await.is_err(), "IMAP took a first password");
-        ensure!(door.smtp(login).await.is_err(), "submission took a first password");
+        ensure!(
+            door.smtp(login).await.is_err(),
+            "submission took a first password"
+        );
         let (status, answer) = door.change_password(login, "pendek")?;
-        ensure!((400..500).contains(&status), "a weak password was answered {status}: {answer}");
+        ensure!(
+            (400..500).contains(&status),
+            "a weak password was answered {status}: {answer}"
+        );
         let (status, answer) = door.change_password(login, person.password)?;
         ensure!(status == 204, "a good password was answered {status}: {answer}");
         door.imap(person.login()).await?.logout().await?;
-        ensure!(door.imap(login).await.is_err(), "IMAP took the old password after the change");
+        ensure!(
+            door.imap(login).await.is_err(),
+            "IMAP took the old password after the change"
+        );
     }
     Ok("IMAP and submission refused it; a short one was refused".to_owned())
 }
@@ -30,7 +44,11 @@ pub async fn a_used_first_password_is_deleted(service: &Service) -> anyhow::Resu
     let start = std::time::Instant::now();
     for person in [ALI, SITI] {
         while service.first_password(person)?.is_some() {
-            ensure!(start.elapsed().as_secs() < 120, "{}: the Secret is still there after 120 s", person.address);
+            ensure!(
+                start.elapsed().as_secs() < 120,
+                "{}: the Secret is still there after 120 s",
+                person.address
+            );
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
     }
@@ -57,7 +75,11 @@ pub async fn exchange(
     let seconds = mail::read(&service.door(read).await?, to, &message).await?;
     let store = service.store_of(to).await?;
     for site in Site::DATA_CENTRES {
-        ensure!(mail::copies(service, site, &store, &message.id)? > 0, "{store} at {site} lacks {}", message.id);
+        ensure!(
+            mail::copies(service, site, &store, &message.id)? > 0,
+            "{store} at {site} lacks {}",
+            message.id
+        );
     }
     Ok(seconds)
 }
@@ -73,23 +95,40 @@ pub async fn submission_refuses_what_it_must(service: &Service) -> anyhow::Resul
         }
     };
     let other = refused(SITI.address, ALI.address).await?;
-    ensure!(other.code == 553, "sending as another person was answered {other:?}");
+    ensure!(
+        other.code == 553,
+        "sending as another person was answered {other:?}"
+    );
     let nobody = refused(ALI.address, "tiada@jpa.gov.my").await?;
     ensure!(nobody.code == 550, "an unknown recipient was answered {nobody:?}");
     let mut stranger = smtp::Smtp::greet(door.tls(465).await?).await?;
-    let answer = stranger.send(ALI.address, &[SITI.address], "Subject: x\n\nx\n").await;
-    ensure!(matches!(answer, Err(smtp::Error::Refused { .. })), "mail without login was answered {answer:?}");
+    let answer = stranger
+        .send(ALI.address, &[SITI.address], "Subject: x\n\nx\n")
+        .await;
+    ensure!(
+        matches!(answer, Err(smtp::Error::Refused { .. })),
+        "mail without login was answered {answer:?}"
+    );
     Ok("another's address 553, an unknown recipient 550, no login refused".to_owned())
 }
 
 /// A virus is refused while the sender still waits, at the site that has the filter's test signature.
 pub async fn a_virus_is_refused(service: &Service) -> anyhow::Result<String> {
     // Kept in two parts, so that no scanner takes this file for the real thing.
-    let eicar = ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-", "ANTIVIRUS-TEST-FILE!$H+H*"].concat();
+    let eicar = [
+        "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-",
+        "ANTIVIRUS-TEST-FILE!$H+H*",
+    ]
+    .concat();
     let mut smtp = service.door(Site::Pdsa1).await?.smtp(ALI.login()).await?;
-    let text = format!("From: <{}>\nTo: <{}>\nSubject: x\n\n{eicar}\n", ALI.address, SITI.address);
+    let text = format!(
+        "From: <{}>\nTo: <{}>\nSubject: x\n\n{eicar}\n",
+        ALI.address, SITI.address
+    );
     match smtp.send(ALI.address, &[SITI.address], &text).await {
-        Err(smtp::Error::Refused { reply, .. }) if reply.code / 100 == 5 => Ok(format!("{} {}", reply.code, reply.text)),
+        Err(smtp::Error::Refused { reply, .. }) if reply.code / 100 == 5 => {
+            Ok(format!("{} {}", reply.code, reply.text))
+        }
         other => anyhow::bail!("a virus was answered {other:?}"),
     }
 }
@@ -99,7 +138,10 @@ pub async fn no_door_is_open_in_clear(service: &Service) -> anyhow::Result<Strin
     for site in Site::DATA_CENTRES {
         let door = service.door(site).await?;
         for port in [80, 110, 143, 587, 995, 4190, 1143, 2003, 8080] {
-            ensure!(door.dial(port).await.is_err(), "{site}: port {port} of the front door is open");
+            ensure!(
+                door.dial(port).await.is_err(),
+                "{site}: port {port} of the front door is open"
+            );
         }
     }
     Ok("nine ports tried at both sites".to_owned())

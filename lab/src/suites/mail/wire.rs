@@ -21,9 +21,15 @@ pub async fn nothing_is_in_clear(service: &Service) -> anyhow::Result<String> {
     let mut captures = Vec::new();
     for site in Site::DATA_CENTRES {
         let file = folder.path().join(format!("{site}.pcap"));
-        captures.push((capture(&Machine::running(&service.lab.name, Role::Site(site))?, &file)?, file));
+        captures.push((
+            capture(&Machine::running(&service.lab.name, Role::Site(site))?, &file)?,
+            file,
+        ));
     }
-    let messages = [Message::new(ALI, SITI, "Sulit / Secret")?, Message::new(SITI, ALI, "Sulit / Secret")?];
+    let messages = [
+        Message::new(ALI, SITI, "Sulit / Secret")?,
+        Message::new(SITI, ALI, "Sulit / Secret")?,
+    ];
     let sent = exchange(service, &messages).await;
     // Frames reach the file in blocks.
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -35,13 +41,20 @@ pub async fn nothing_is_in_clear(service: &Service) -> anyhow::Result<String> {
     sent?;
     let secrets = secrets(&messages);
     for (site, frames) in Site::DATA_CENTRES.iter().zip(&bytes) {
-        ensure!(frames.len() > 50_000, "{site}: only {} bytes of frames, so nothing was proven", frames.len());
+        ensure!(
+            frames.len() > 50_000,
+            "{site}: only {} bytes of frames, so nothing was proven",
+            frames.len()
+        );
         for (what, secret) in &secrets {
             ensure!(!holds(frames, secret), "{site}: {what} was on the wire in clear");
         }
     }
     let size = bytes.iter().map(Vec::len).sum::<usize>() / 1000;
-    Ok(format!("{size} kB of frames, {} secrets looked for", secrets.len()))
+    Ok(format!(
+        "{size} kB of frames, {} secrets looked for",
+        secrets.len()
+    ))
 }
 
 async fn exchange(service: &Service, messages: &[Message; 2]) -> anyhow::Result<()> {
@@ -55,7 +68,10 @@ async fn exchange(service: &Service, messages: &[Message; 2]) -> anyhow::Result<
 
 fn secrets(messages: &[Message; 2]) -> Vec<(String, Vec<u8>)> {
     let mut secrets = Vec::new();
-    for Person { address, password, .. } in [ALI, SITI] {
+    for Person {
+        address, password, ..
+    } in [ALI, SITI]
+    {
         secrets.push((format!("the password of {address}"), password.into()));
         let plain = STANDARD.encode(format!("\0{address}\0{password}"));
         secrets.push((format!("the SASL PLAIN response of {address}"), plain.into()));
@@ -78,8 +94,25 @@ fn capture(machine: &Machine, file: &Path) -> anyhow::Result<Child> {
     // `any` has the veth of every pod, so a frame between two pods is seen; loopback inside a pod is not, rightly.
     // Only the network namespace is entered, so that nsenter becomes tcpdump and ending the child ends it.
     let mut command = Command::new("nsenter");
-    command.args(["-t", &machine.init().to_string(), "-n", "tcpdump", "-i", "any", "-U", "-w", &path, "-Z", "root"]);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("tcpdump")?;
+    command.args([
+        "-t",
+        &machine.init().to_string(),
+        "-n",
+        "tcpdump",
+        "-i",
+        "any",
+        "-U",
+        "-w",
+        &path,
+        "-Z",
+        "root",
+    ]);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("tcpdump")?;
     // It says "listening on" once it does.
     let mut heard = std::io::BufReader::new(child.stderr.take().context("tcpdump has no standard error")?);
     let mut line = String::new();

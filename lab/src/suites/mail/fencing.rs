@@ -1,0 +1,155 @@
+//! Who may write a store, asked of real guards over the real network: protocol R3 and R6, and the gate.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use govuc_wire::preamble::{self, SyncAnswer, SyncOffer};
+use govuc_wire::tls::{ALPN_SYNC, Material};
+use govuc_wire::{names, tls};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::machine::{Machine, Role};
+use crate::network::Site;
+use crate::service::people::ALI;
+use crate::service::{Service, line};
+
+/// A guard that does not answer within this does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The follower's guard refuses a primary of an older era, and says what it has seen.
+pub async fn an_older_term_is_refused(service: &Service) -> anyhow::Result<String> {
+    let store = service.store_of(ALI).await?;
+    let answer = offer(service, &store, Site::Pdsa2, &store, (0, 0))
+        .await?
+        .context("it hung up without an answer")?;
+    ensure!(
+        !answer.accepted,
+        "the follower took sync from era 0, term 0: {answer:?}"
+    );
+    ensure!(
+        (answer.era, answer.term) > (0, 0),
+        "it says nothing of what it has seen: {answer:?}"
+    );
+    Ok(answer.reason.unwrap_or_default())
+}
+
+/// Another part's certificate, of the same authority, opens no sync connection.
+pub async fn another_parts_certificate_is_refused(service: &Service) -> anyhow::Result<String> {
+    let store = service.store_of(ALI).await?;
+    for part in ["directory", "filter", "front-door"] {
+        let answer = offer(service, &store, Site::Pdsa2, part, (9, 9)).await?;
+        ensure!(answer.is_none(), "{part} may sync: {answer:?}");
+    }
+    Ok("no answer, the connection is closed".to_owned())
+}
+
+/// A primary that hears of a higher term from its peer shuts its gate: a session that was open is cut, and no further
+/// byte reaches it. The store has no primary afterwards, until a person raises the assignment.
+pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result<String> {
+    let store = service.store_of(ALI).await?;
+    let door = service.door(Site::Pdsa1).await?;
+    let mut session = door.imap(ALI.login()).await?;
+    session.select("INBOX").await?;
+    let answer = offer(service, &store, Site::Pdsa1, &store, (1, 99)).await?;
+    let noop = timeout(PATIENCE, session.noop()).await;
+    ensure!(
+        matches!(noop, Ok(Err(_))),
+        "the session was answered {noop:?} after the gate had shut"
+    );
+    ensure!(
+        timeout(PATIENCE, door.imap(ALI.login()))
+            .await
+            .map_or(true, |login| login.is_err()),
+        "a new session opened"
+    );
+    Ok(format!("the open session was cut; the guard answered {answer:?}"))
+}
+
+/// Dials the guard of `store` at `site` as the other site's `part`, and offers to sync. None: it hung up.
+async fn offer(
+    service: &Service,
+    store: &str,
+    site: Site,
+    part: &str,
+    (era, term): (u64, u64),
+) -> anyhow::Result<Option<SyncAnswer>> {
+    let sender = if site == Site::Pdsa1 {
+        Site::Pdsa2
+    } else {
+        Site::Pdsa1
+    };
+    let mut stream = dial(service, store, site, &material(service, sender, part)?).await?;
+    let offer = SyncOffer {
+        store: store.to_owned(),
+        era,
+        term,
+        volume: "a-test".to_owned(),
+        incarnation: 1,
+    };
+    preamble::write(&mut stream, &offer).await?;
+    let answer = timeout(PATIENCE, preamble::read(&mut stream))
+        .await
+        .context("the guard says nothing")?;
+    Ok(answer.ok())
+}
+
+/// From the guard's own machine, which its network policy always lets in; what is asked here is the guard's own answer.
+async fn dial(
+    service: &Service,
+    store: &str,
+    site: Site,
+    material: &Material,
+) -> anyhow::Result<TlsStream<TcpStream>> {
+    let pod = format!("{store}-0");
+    let address = service.kubectl.run(
+        site,
+        &[
+            "-n",
+            names::MAIL_NAMESPACE,
+            "get",
+            "pod",
+            &pod,
+            "-o",
+            "jsonpath={.status.podIP}",
+        ],
+    )?;
+    let address: Ipv4Addr = address
+        .parse()
+        .with_context(|| format!("{pod} at {site} has no address"))?;
+    let machine = Machine::running(&service.lab.name, Role::Site(site))?;
+    let stream = line::dial(&machine, SocketAddr::from((address, names::TLS_PORT))).await?;
+    let name = ServerName::try_from(names::server_name(store, site.name(), names::MAIL_NAMESPACE))?;
+    let connector = TlsConnector::from(Arc::new(material.client(&[ALPN_SYNC])?));
+    Ok(connector.connect(name, stream).await?)
+}
+
+/// The certificate of a part, as its pod has it.
+fn material(service: &Service, site: Site, part: &str) -> anyhow::Result<tls::Material> {
+    let secret = format!("tls-{part}");
+    let field = |name: &str| {
+        let template = format!("go-template={{{{index .data {name:?} | base64decode}}}}");
+        service.kubectl.run(
+            site,
+            &[
+                "-n",
+                names::MAIL_NAMESPACE,
+                "get",
+                "secret",
+                &secret,
+                "-o",
+                &template,
+            ],
+        )
+    };
+    Ok(Material::from_pem(
+        &field("tls.crt")?,
+        &field("tls.key")?,
+        &field("ca.crt")?,
+    )?)
+}

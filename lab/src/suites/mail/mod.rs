@@ -1,0 +1,81 @@
+//! The main job from end to end, in a lab of its own: real people, real servers, both sites.
+
+mod faults;
+mod fencing;
+mod main_job;
+mod quiet;
+mod wire;
+
+use std::time::Duration;
+
+use super::Report;
+use crate::lab::{Lab, LabName};
+use crate::service::Service;
+use crate::up;
+
+/// How long the operator is watched for writes here; `cargo lab bench quiet` takes the ten minutes.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Runs a check that leaves a note, and tells it with the check.
+macro_rules! checks {
+    ($report:expr, $service:expr, [$($check:path),* $(,)?]) => {
+        $($report.check(&sentence(stringify!($check)), async { $check(&$service).await.map(drop) }).await;)*
+    };
+}
+
+pub async fn run(report: &mut Report) -> anyhow::Result<()> {
+    let name: LabName = "mail-test".parse()?;
+    up::down(&name)?;
+    up::up(&name).await?;
+    let lab = Lab::open(&name)?;
+    let mut service = None;
+    let installed = async {
+        let installed = Service::install(&lab).await?;
+        installed.populate().await?;
+        service = Some(installed);
+        Ok(())
+    };
+    report
+        .check("two agencies and their people are Ready at both sites", installed)
+        .await;
+    if let Some(service) = service {
+        checks!(
+            report,
+            service,
+            [
+                main_job::a_first_password_must_be_changed,
+                main_job::mail_goes_between_agencies_and_sites,
+                main_job::submission_refuses_what_it_must,
+                main_job::a_virus_is_refused,
+                main_job::no_door_is_open_in_clear,
+                wire::nothing_is_in_clear,
+                main_job::a_used_first_password_is_deleted,
+            ]
+        );
+        let quiet = async {
+            quiet::the_operator_writes_nothing(&service, QUIET)
+                .await
+                .map(drop)
+        };
+        report
+            .check("the operator writes nothing for a minute", quiet)
+            .await;
+        checks!(
+            report,
+            service,
+            [
+                faults::mail_goes_on_without_operators,
+                faults::mail_goes_on_without_an_api_server,
+                fencing::an_older_term_is_refused,
+                fencing::another_parts_certificate_is_refused,
+                fencing::higher_evidence_shuts_the_gate,
+            ]
+        );
+    }
+    up::down(&name)
+}
+
+/// The name of a check as a sentence.
+fn sentence(path: &str) -> String {
+    path.rsplit("::").next().unwrap_or(path).trim().replace('_', " ")
+}
