@@ -139,7 +139,7 @@ impl Listener {
             .await
             .map_err(|_| Reason::Preamble)?
             .map_err(|_| Reason::Preamble)?;
-        tracing::info!(user, client, session, "an IMAP session begins");
+        tracing::info!(user, client, session, "an IMAP session is brought");
         self.client(stream, self.imap, Kind::Imap).await
     }
 

@@ -15,7 +15,7 @@ use govuc_wire::{
 use nix::sys::signal::Signal;
 use support::{
     eventually,
-    guard::{KEY, STORE, Slot, line, runtime, slots},
+    guard::{KEY, STORE, Slot, line, runtime, slots, user},
     pki::Authority,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,7 +77,7 @@ fn a_store_pairs_and_its_users_reach_the_engine() {
     for line in [
         "govuc_guard_gate_open 1",
         "govuc_guard_paired 1",
-        "direction=\"FromEngine\"} 3",
+        "direction=\"FromEngine\"} 43",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
@@ -255,14 +255,11 @@ fn each_protocol_admits_its_own_identities_only() {
             let served = runtime().block_on(async {
                 let identity = [names::identity(part, "pdsa2")];
                 let mut stream = primary.dial(&authority, &identity, alpn).await.unwrap();
-                // One that speaks first gets its first byte; the preamble does for the two others.
-                let _ = stream
-                    .write_all(b"{\"user\":\"3f\",\"client\":\"c\",\"session\":\"s\"}\n")
-                    .await;
-                if alpn == Some(tls::ALPN_SYNC) {
-                    stream = primary.dial(&authority, &identity, alpn).await.unwrap();
-                    let _ = preamble::write(&mut stream, &offer(1, 1)).await;
-                }
+                // Two protocols wait for a first line; the others don't mind one.
+                let _ = match alpn == Some(tls::ALPN_SYNC) {
+                    true => preamble::write(&mut stream, &offer(1, 1)).await,
+                    false => preamble::write(&mut stream, &user()).await,
+                };
                 matches!(stream.read(&mut [0; 1]).await, Ok(1..))
             });
             assert_eq!(served, admitted.contains(&part), "{part} with {alpn:?}");
@@ -271,7 +268,9 @@ fn each_protocol_admits_its_own_identities_only() {
     let stranger = Authority::new();
     let refused = runtime().block_on(primary.status(&stranger));
     assert!(refused.is_none());
-    assert!(primary.probe("/metrics").1.contains("reason=\"Identity\"} 13"));
+    // Of five parts at four protocols, six are admitted.
+    let (_, metrics) = primary.probe("/metrics");
+    assert!(metrics.contains("reason=\"Identity\"} 14"), "{metrics}");
 }
 
 #[test]

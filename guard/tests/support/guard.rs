@@ -201,12 +201,7 @@ impl Slot {
     pub async fn imap(&self, authority: &Authority) -> TlsStream<TcpStream> {
         let door = [names::identity("front-door", "pdsa1")];
         let mut stream = self.dial(authority, &door, Some(tls::ALPN_IMAP)).await.unwrap();
-        let session = preamble::Session {
-            user: "3f".into(),
-            client: "198.18.0.9".into(),
-            session: "a1".into(),
-        };
-        preamble::write(&mut stream, &session).await.unwrap();
+        preamble::write(&mut stream, &user()).await.unwrap();
         stream
     }
 
@@ -236,6 +231,15 @@ impl Drop for Slot {
         if thread::panicking() {
             eprintln!("--- {}\n{}", self.site, self.log.lock().unwrap());
         }
+    }
+}
+
+/// Whom the front door brings.
+pub fn user() -> preamble::Session {
+    preamble::Session {
+        user: "3f".into(),
+        client: "198.18.0.9".into(),
+        session: "a1".into(),
     }
 }
 
