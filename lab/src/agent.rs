@@ -1,5 +1,7 @@
 //! The process that runs the lab's own controllers inside a site's machine.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -37,5 +39,12 @@ pub async fn run(name: &LabName, site: Site) -> anyhow::Result<()> {
         terminate.recv().await;
         stop.cancel();
     });
-    controllers::run(settings).await
+    loop {
+        match controllers::run(settings.clone()).await {
+            Ok(()) => return Ok(()),
+            // A killed API server is part of the lab's business; nobody else restarts this process.
+            Err(error) => tracing::warn!("the controllers start again: {error:#}"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }

@@ -94,7 +94,7 @@ pub enum Command {
     /// Print the path of a kubeconfig with the contexts pdsa1 and pdsa2.
     Kubeconfig {
         /// As this user instead of the administrator; the certificate is made on the spot
-        #[arg(long)]
+        #[arg(long, value_parser = user_name)]
         user: Option<String>,
         /// The group the user is in
         #[arg(long, requires = "user")]
@@ -140,6 +140,17 @@ pub enum Format {
     Json,
 }
 
+/// A user's name also names a file.
+fn user_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@.:_-".contains(c);
+    let fits = (1..=100).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('.');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 100 of letters, digits and @ . : _ -".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,5 +186,13 @@ mod tests {
             .to_string();
         assert!(error.contains("pdsa1-pdsa2"), "{error}");
         assert!(Cli::try_parse_from(["cargo lab", "loss", "pdsa1", "101"]).is_err());
+    }
+
+    #[test]
+    fn a_user_can_not_name_a_file_elsewhere() {
+        assert!(user_name("zainab@kkr.gov.my").is_ok());
+        for wrong in ["../admin", "a/b", "", ".hidden"] {
+            assert!(user_name(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -177,7 +177,8 @@ fn network(name: &LabName, folder: &LabFolder) -> Result<Option<Network>, Error>
     }
 }
 
-fn lock(folder: &Path) -> Result<File, Error> {
+/// Held until dropped: whoever else asks for the same folder waits.
+pub fn lock(folder: &Path) -> Result<File, Error> {
     let open = || {
         fs::create_dir_all(folder)?;
         let lock = File::open(folder)?;
@@ -187,7 +188,7 @@ fn lock(folder: &Path) -> Result<File, Error> {
     open().map_err(|source| file(folder, source))
 }
 
-fn file(path: &Path, source: std::io::Error) -> Error {
+pub fn file(path: &Path, source: std::io::Error) -> Error {
     Error::File {
         path: PathBuf::from(path).display().to_string(),
         source,

@@ -9,6 +9,7 @@ mod command;
 mod controllers;
 mod demo;
 mod fault;
+mod host;
 mod images;
 mod kubeconfig;
 mod lab;

@@ -9,7 +9,7 @@ use crate::artifact::{self, Programs};
 use crate::lab::{Claim, Lab, LabName};
 use crate::machine::{self, Machine, Role};
 use crate::network::Site;
-use crate::{kubeconfig, preflight, site};
+use crate::{host, kubeconfig, preflight, site};
 
 /// Starts the lab `name`, or what of it is not running. A half-made machine of a crashed start is made anew.
 pub async fn up(name: &LabName) -> anyhow::Result<()> {
@@ -18,6 +18,7 @@ pub async fn up(name: &LabName) -> anyhow::Result<()> {
     let start = Instant::now();
     let lab = Lab::create(name)?;
     let _claim = Claim::take(name)?;
+    host::raise_limits()?;
     let wan = wan(&lab, &programs)?;
     let mut starting = tokio::task::JoinSet::new();
     for site in Site::ALL {
@@ -70,6 +71,7 @@ pub fn down(name: &LabName) -> anyhow::Result<()> {
         machine::remove(name, role)?;
     }
     fs::remove_dir_all(name.folder().path()).with_context(|| name.folder().path().display().to_string())?;
+    host::restore_limits()?;
     // The folder of the labs goes with the last of them; it is not empty otherwise, and stays.
     let _ = fs::remove_dir(crate::paths::labs());
     drop(claim);

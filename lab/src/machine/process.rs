@@ -130,7 +130,7 @@ pub fn kill(pid: u32) -> Result<(), Error> {
             });
         }
     }
-    if wait(Duration::from_secs(10), || gone(pid)) {
+    if wait(Duration::from_secs(60), || gone(pid)) {
         Ok(())
     } else {
         Err(Error::Stuck(pid))

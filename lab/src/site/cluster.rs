@@ -17,7 +17,7 @@ use super::{Plan, dns};
 pub const PROVISIONER: &str = "1govuc.gov.my/local";
 
 const MANAGER: &str = "govuc-lab";
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A client for the current context of a kubeconfig.
@@ -39,9 +39,9 @@ pub async fn wait_for_api(client: &Client) -> anyhow::Result<()> {
         match answer {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) if Instant::now() > end => {
-                return Err(error).context("the API server is not ready after 90 s");
+                return Err(error).context("the API server is not ready after 3 minutes");
             }
-            Err(_) if Instant::now() > end => bail!("the API server gives no answer after 90 s"),
+            Err(_) if Instant::now() > end => bail!("the API server gives no answer after 3 minutes"),
             _ => tokio::time::sleep(PAUSE).await,
         }
     }
@@ -74,7 +74,7 @@ pub async fn wait_until_ready(plan: &Plan<'_>, client: &Client) -> anyhow::Resul
             } else {
                 "the node is not Ready"
             };
-            bail!("{what} after 90 s");
+            bail!("{what} after 3 minutes");
         }
         tokio::time::sleep(PAUSE).await;
     }

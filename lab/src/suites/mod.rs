@@ -1,12 +1,75 @@
 //! The tests of the project, by suite.
 
+mod cargo;
+mod lab;
+mod mail;
+mod network_policy;
+mod report;
+
 use std::process::ExitCode;
 
-/// A part of the tests that runs by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+use clap::ValueEnum;
+use nix::unistd::geteuid;
+
+pub use report::Report;
+
+/// A part of the tests that runs by itself, in the order of their cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Suite {
+    /// Everything that needs no cluster
     Unit,
+    /// Formatting, clippy, licences and advisories
+    Lint,
+    /// Against two real API servers without nodes
+    Api,
+    /// The lab itself: pods, volumes, network policy, faults, and that nothing is left
+    Lab,
+    /// The main job from end to end: two agencies, real mail, faults
+    Mail,
 }
-pub async fn run(_s: &[Suite]) -> anyhow::Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+
+impl Suite {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Why it can't run here, if it can't.
+    fn obstacle(self) -> Option<&'static str> {
+        let needs_root = matches!(self, Suite::Lab | Suite::Mail);
+        (needs_root && !geteuid().is_root())
+            .then_some("it needs root: `sudo -E env PATH=$PATH cargo lab test`")
+    }
+}
+
+/// Runs `suites`, or all of them, to the last line `N passed, N failed`.
+pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
+    let mut suites = if suites.is_empty() {
+        Suite::value_variants().to_vec()
+    } else {
+        suites.to_vec()
+    };
+    suites.sort();
+    suites.dedup();
+    let mut report = Report::default();
+    for suite in suites {
+        if let Some(obstacle) = suite.obstacle() {
+            report.leave_out(&suite.name(), obstacle);
+            continue;
+        }
+        println!("suite {}", suite.name());
+        match suite {
+            Suite::Unit => cargo::unit(&mut report)?,
+            Suite::Lint => cargo::lint(&mut report).await?,
+            Suite::Api => cargo::api(&mut report).await?,
+            Suite::Lab => lab::run(&mut report).await?,
+            Suite::Mail => mail::run(&mut report).await?,
+        }
+    }
+    println!("{}", report.summary());
+    Ok(if report.has_failures() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
