@@ -139,14 +139,6 @@ pub fn build(
         .collect()
 }
 
-/// The reference of image `name` among `images`, as the operator gets it by flag.
-pub fn reference<'a>(images: &'a [BuiltImage], name: &str) -> Option<&'a str> {
-    images
-        .iter()
-        .find(|image| image.name.as_str() == name)
-        .map(|image| image.reference.as_str())
-}
-
 /// The image part of the cache, held by one process at a time.
 struct Workshop<'a> {
     root: PathBuf,

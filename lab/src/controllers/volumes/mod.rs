@@ -21,6 +21,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use tracing::warn;
 
+use super::follow::Steady;
 use super::{Events, MANAGER, Settings};
 
 /// What a StorageClass names to get these volumes.
@@ -85,9 +86,11 @@ pub(super) async fn run(client: Client, settings: &Settings, events: Events) -> 
     });
     let everything = watcher::Config::default;
     let claims = Controller::new(Api::<PersistentVolumeClaim>::all(client.clone()), everything())
+        .trigger_backoff(Steady)
         .run(claim::reconcile, |_, error, _| again(error), context.clone())
         .for_each(|_| std::future::ready(()));
     let volumes = Controller::new(Api::<PersistentVolume>::all(client), everything())
+        .trigger_backoff(Steady)
         .run(volume::reconcile, |_, error, _| again(error), context)
         .for_each(|_| std::future::ready(()));
     tokio::join!(claims, volumes);
