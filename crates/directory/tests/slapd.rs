@@ -360,7 +360,7 @@ async fn services_read_and_only_the_operator_writes() {
 }
 
 #[tokio::test]
-async fn adds_that_conflict_at_both_providers_leave_both_with_the_same_tree() {
+async fn providers_that_died_after_conflicting_adds_come_to_hold_the_same_tree() {
     let mut bed = Testbed::start();
     let lead = bootstrapped(&bed).await;
     let ali = account("ali");
