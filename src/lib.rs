@@ -6,11 +6,16 @@
 //!
 //! One folder per kind, with the same files in each. `cluster` is the only code that writes to Kubernetes.
 
+pub mod agency;
 pub mod cluster;
 pub mod conditions;
 pub mod controller;
+pub mod directory;
 pub mod leader;
 pub mod mail_store;
+pub mod mailbox;
+pub mod mailstore;
+pub mod manifests;
 pub mod names;
 pub mod operator;
 pub mod part;

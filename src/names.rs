@@ -3,7 +3,6 @@
 use std::{fmt, str::FromStr};
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use uuid::Uuid;
 
 /// The name of an agency: at most 56 characters, so that `agency-<name>` is a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,10 +23,6 @@ pub struct MailDomain(String);
 /// A mail address in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailAddress(String);
-
-/// An account in the directory and in its store. Minted once, never derived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountId(Uuid);
 
 /// The grade of a post, 1 to 60.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,29 +145,6 @@ impl FromStr for EmailAddress {
             return Err(fault());
         }
         Ok(Self(value.to_owned()))
-    }
-}
-
-impl AccountId {
-    /// A new one.
-    pub fn mint() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for AccountId {
-    type Err = Error;
-
-    fn from_str(value: &str) -> Result<Self, Error> {
-        Uuid::parse_str(value)
-            .map(Self)
-            .map_err(|_| error("account id", value, "a UUID"))
     }
 }
 

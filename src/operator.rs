@@ -11,9 +11,14 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    agency,
     cluster::Cluster,
+    directory,
     leader::Elector,
+    mail_store, mailbox, mailstore,
     names::SiteName,
+    pki::OwnCertificate,
+    platform,
     telemetry::{self, Metrics},
 };
 
@@ -46,6 +51,12 @@ pub struct Context {
     pub images: Images,
     pub recorder: Recorder,
     pub metrics: Metrics,
+    /// What the operator shows to the parts it talks to; kept current by Platform's reconcile.
+    pub certificate: Arc<OwnCertificate>,
+    /// The own site's directory.
+    pub directory: Arc<dyn directory::Open>,
+    /// The mail stores of both sites, as their administrator.
+    pub mail: Arc<dyn mailstore::Administrator>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +104,13 @@ impl Context {
             controller: "govuc".to_owned(),
             instance: Some(options.replica.clone()),
         };
+        let cluster = Cluster::new(client.clone(), metrics.clone());
+        let certificate = Arc::new(OwnCertificate::default());
         Self {
-            cluster: Cluster::new(client.clone(), metrics.clone()),
+            directory: Arc::new(directory::OwnSite::new(certificate.clone(), &options.site)),
+            mail: Arc::new(mailstore::Guards::new(cluster.clone(), certificate.clone())),
+            certificate,
+            cluster,
             site: options.site.clone(),
             images: options.images.clone(),
             recorder: Recorder::new(client, reporter),
@@ -153,6 +169,38 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     result
 }
 
-fn controllers(_: &Arc<Context>, _: &CancellationToken) -> JoinSet<&'static str> {
-    JoinSet::new()
+fn controllers(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<&'static str> {
+    let mut set = JoinSet::new();
+    spawn(
+        &mut set,
+        "the controller of platforms",
+        platform::run(context.clone(), stop.clone()),
+    );
+    spawn(
+        &mut set,
+        "the controller of stores",
+        mail_store::run(context.clone(), stop.clone()),
+    );
+    spawn(
+        &mut set,
+        "the controller of agencies",
+        agency::run(context.clone(), stop.clone()),
+    );
+    spawn(
+        &mut set,
+        "the controller of mailboxes",
+        mailbox::run(context.clone(), stop.clone()),
+    );
+    set
+}
+
+fn spawn(
+    set: &mut JoinSet<&'static str>,
+    name: &'static str,
+    controller: impl Future<Output = ()> + Send + 'static,
+) {
+    set.spawn(async move {
+        controller.await;
+        name
+    });
 }

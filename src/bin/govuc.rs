@@ -1,10 +1,11 @@
 //! The operator's binary.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
+    manifests::{self, File, Installation},
     names::SiteName,
     operator::{self, Images, Options},
     telemetry,
@@ -31,12 +32,26 @@ enum Command {
         #[arg(long, env = "HOSTNAME")]
         replica: String,
     },
+    /// Print the kinds as one YAML stream.
+    Crds,
+    /// Print the installation of one site as one YAML stream: kinds, namespaces, roles, admission, operator.
+    Manifests {
+        /// The site of the cluster it is for.
+        #[arg(long)]
+        site: SiteName,
+        /// An image, as NAME=REFERENCE: operator, openldap, postfix, nginx, haproxy, filter, cyrus, router.
+        /// Those left out are localhost/govuc/NAME:dev.
+        #[arg(long = "image", value_name = "NAME=REFERENCE", value_parser = image)]
+        images: Vec<(String, String)>,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { site, replica } => run(site, replica).await,
+        Command::Crds => crds(),
+        Command::Manifests { site, images } => installation(site, images),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +75,37 @@ async fn run(site: SiteName, replica: String) -> Result<(), anyhow::Error> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone())?);
     Ok(operator::run(options, stop).await?)
+}
+
+fn crds() -> Result<(), anyhow::Error> {
+    print(&manifests::crds()?)
+}
+
+fn installation(site: SiteName, images: Vec<(String, String)>) -> Result<(), anyhow::Error> {
+    let mut files = manifests::crds()?;
+    files.extend(manifests::installation(&Installation::new(site, images)?)?);
+    print(&files)
+}
+
+fn print(files: &[File]) -> Result<(), anyhow::Error> {
+    let mut out = std::io::stdout().lock();
+    for file in files {
+        out.write_all(file.yaml()?.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn image(text: &str) -> Result<(String, String), String> {
+    let (name, reference) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not NAME=REFERENCE"))?;
+    if name != "operator" && !Images::NAMES.contains(&name) {
+        return Err(format!(
+            "there is no image {name:?}: the images are operator, {}",
+            Images::NAMES.join(", ")
+        ));
+    }
+    Ok((name.to_owned(), reference.to_owned()))
 }
 
 /// Listens from now on; what is answered waits.

@@ -53,7 +53,7 @@ pub struct AgencySpec {
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
         validation = Rule::new("self.filter(d, d.primary).size() == 1")
-            .message(Message::Expression("string(self.filter(d, d.primary).size()) + ' domains are primary: set primary: true on exactly one'".into()))
+            .message("one domain is the primary one: set primary: true on exactly one")
     )]
     pub domains: Vec<Domain>,
     /// The site where the agency's mail is primary.
@@ -119,13 +119,13 @@ pub struct Budget {
     validation = Rule::new("(has(self.none) && self.none) ? (!has(self.endsOn) && !has(self.transitionPlannedOn)) : (has(self.endsOn) && has(self.transitionPlannedOn))")
         .message("write either none: true, or both endsOn and transitionPlannedOn"),
     // Months are counted by the calendar. A day that the last month does not have falls on that month's last day.
-    validation = Rule::new(r#"!has(self.endsOn) || !has(self.transitionPlannedOn) ||
-        (int(self.endsOn.substring(0, 4)) * 12 + int(self.endsOn.substring(5, 7))
-            - int(self.transitionPlannedOn.substring(0, 4)) * 12 - int(self.transitionPlannedOn.substring(5, 7)) > 6) ||
-        (int(self.endsOn.substring(0, 4)) * 12 + int(self.endsOn.substring(5, 7))
-            - int(self.transitionPlannedOn.substring(0, 4)) * 12 - int(self.transitionPlannedOn.substring(5, 7)) == 6 &&
-            (int(self.endsOn.substring(8, 10)) >= int(self.transitionPlannedOn.substring(8, 10)) ||
-                (timestamp(self.endsOn + 'T00:00:00Z') + duration('24h')).getDate() == 1))"#)
+    validation = Rule::new("!has(self.endsOn) || !has(self.transitionPlannedOn) || \
+        (int(self.endsOn.substring(0, 4)) * 12 + int(self.endsOn.substring(5, 7)) \
+            - int(self.transitionPlannedOn.substring(0, 4)) * 12 - int(self.transitionPlannedOn.substring(5, 7)) > 6) || \
+        (int(self.endsOn.substring(0, 4)) * 12 + int(self.endsOn.substring(5, 7)) \
+            - int(self.transitionPlannedOn.substring(0, 4)) * 12 - int(self.transitionPlannedOn.substring(5, 7)) == 6 && \
+            (int(self.endsOn.substring(8, 10)) >= int(self.transitionPlannedOn.substring(8, 10)) || \
+                (timestamp(self.endsOn + 'T00:00:00Z') + duration('24h')).getDate() == 1))")
         .message(Message::Expression("'the contract ends on ' + self.endsOn + ', less than 6 months after the transition was planned on ' + self.transitionPlannedOn + ': plan the transition at least 6 months before the end (circular 3/2017, paragraph 7)'".into()))
         .field_path(".endsOn")
 )]

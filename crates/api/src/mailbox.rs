@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     validation = Rule::new("self.metadata.name.size() <= 100")
-        .message(Message::Expression("'metadata.name has ' + string(self.metadata.name.size()) + ' characters: use at most 100'".into())),
+        .message("metadata.name has more than 100 characters: shorten it"),
 )]
 #[x_kube(
     validation = Rule::new("has(self.individual) == (self.type == 'Individual')")
@@ -35,10 +35,10 @@ use serde::{Deserialize, Serialize};
         .message(Message::Expression("'aliases has ' + self.address + ', which is the address already: take it out of aliases'".into()))
         .field_path(".aliases"),
     // Circular 3/2017, paragraph 10(iii). The same table is `Grade::minimum_quota` of the operator.
-    validation = Rule::new(r#"!has(self.quota) || has(self.quota.reason) || !has(self.individual) || !isQuantity(string(self.quota.size)) ||
-        quantity(string(self.quota.size)).compareTo(quantity(
-            self.individual.grade >= 54 ? '4Gi' : self.individual.grade >= 48 ? '2Gi' : self.individual.grade >= 41 ? '1Gi' : '500Mi')) >= 0"#)
-        .message(Message::Expression("'quota.size is ' + string(self.quota.size) + ', but grade ' + string(self.individual.grade) + ' has at least ' + (self.individual.grade >= 54 ? '4Gi' : self.individual.grade >= 48 ? '2Gi' : self.individual.grade >= 41 ? '1Gi' : '500Mi') + ' (circular 3/2017, paragraph 10): raise it, leave quota out, or give quota.reason'".into()))
+    validation = Rule::new("!has(self.quota) || has(self.quota.reason) || !has(self.individual) || !isQuantity(string(self.quota.size)) || \
+        quantity(string(self.quota.size)).compareTo(quantity(\
+            self.individual.grade >= 54 ? '4Gi' : self.individual.grade >= 48 ? '2Gi' : self.individual.grade >= 41 ? '1Gi' : '500Mi')) >= 0")
+        .message(Message::Expression("'quota.size is ' + string(self.quota.size) + ', but the grade has at least ' + (self.individual.grade >= 54 ? '4Gi' : self.individual.grade >= 48 ? '2Gi' : self.individual.grade >= 41 ? '1Gi' : '500Mi') + ' (circular 3/2017, paragraph 10): raise it, leave quota out, or give quota.reason'".into()))
         .field_path(".quota"),
     validation = Rule::new("!has(oldSelf.type) || self.type == oldSelf.type")
         .message(Message::Expression("'type is ' + oldSelf.type + ' and can\\'t change: make another mailbox'".into()))
@@ -92,7 +92,7 @@ pub struct Individual {
     pub name: String,
     /// The grade of the post, of which the smallest quota follows.
     #[x_kube(validation = Rule::new("self >= 1 && self <= 60")
-        .message(Message::Expression("'grade is ' + string(self) + ': a grade is from 1 to 60, write the number of the post, for example 44 for F44'".into())))]
+        .message("a grade is from 1 to 60: write the number of the post, for example 44 for F44"))]
     pub grade: i32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::line")]
@@ -174,6 +174,9 @@ pub struct Granted {
     pub account_id: String,
     /// The store its mail is on.
     pub store: String,
+    /// Addresses it had before: they stay its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_addresses: Vec<String>,
 }
 
 /// Where the first password is.

@@ -132,7 +132,7 @@ pub struct PlatformMail {
 /// How agencies are put on stores.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("self.dedicatedAbove <= self.maxUsers")
-    .message(Message::Expression("'dedicatedAbove is ' + string(self.dedicatedAbove) + ', more than maxUsers, which is ' + string(self.maxUsers) + ': an agency between them would fit nowhere; lower dedicatedAbove or raise maxUsers'".into())))]
+    .message("dedicatedAbove is more than maxUsers, so an agency between them would fit nowhere: lower dedicatedAbove, or raise maxUsers"))]
 #[serde(rename_all = "camelCase")]
 pub struct StorePlacement {
     /// An agency that expects more users than this gets a store of its own.

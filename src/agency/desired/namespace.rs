@@ -1,0 +1,17 @@
+//! Where the agency's mailboxes live.
+
+use k8s_openapi::api::core::v1::Namespace;
+
+use super::{Tenant, cluster_metadata};
+
+pub fn namespace(tenant: &Tenant) -> Namespace {
+    let mut metadata = cluster_metadata(tenant, &tenant.name.namespace());
+    metadata.labels.get_or_insert_default().insert(
+        "pod-security.kubernetes.io/enforce".to_owned(),
+        "restricted".to_owned(),
+    );
+    Namespace {
+        metadata,
+        ..Default::default()
+    }
+}

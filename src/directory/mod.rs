@@ -1,0 +1,44 @@
+//! The directory as the operator uses it: decisions are read by both sites, and written by the lead.
+
+mod own_site;
+
+pub use own_site::OwnSite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use govuc_directory::{Account, AccountRecord, Agency, Conflict, Error, Store};
+use k8s_openapi::jiff::Timestamp;
+use uuid::Uuid;
+
+/// The lead's term. Static, as the lead is; when a lease decides who leads, only this source of it changes.
+pub const LEAD_TERM: u64 = 1;
+
+/// Opens the directory of the own site.
+pub trait Open: Send + Sync {
+    /// `None` while the site is not connected to its peer, and so has no certificate to show.
+    fn open(&self, domain: &str) -> Option<Arc<dyn Registry>>;
+}
+
+/// Agencies, stores and accounts. Writes are the lead's alone.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    async fn agency(&self, name: &str) -> Result<Option<Agency>, Error>;
+    async fn agencies(&self) -> Result<Vec<Agency>, Error>;
+    async fn stores(&self) -> Result<Vec<Store>, Error>;
+    async fn store(&self, name: &str) -> Result<Option<Store>, Error>;
+    /// Who has one of its domains already.
+    async fn conflict_of_agency(&self, agency: &Agency) -> Result<Option<Conflict>, Error>;
+    async fn account_by_mailbox(&self, mailbox: &str) -> Result<Option<AccountRecord>, Error>;
+    async fn account_by_id(&self, id: Uuid) -> Result<Option<AccountRecord>, Error>;
+    /// Who has one of its addresses or its staff number already.
+    async fn conflict_of_account(&self, account: &Account) -> Result<Option<Conflict>, Error>;
+
+    async fn put_agency(&self, agency: &Agency) -> Result<(), Error>;
+    async fn put_store(&self, store: &Store) -> Result<(), Error>;
+    async fn add_account(&self, account: &Account) -> Result<(), Error>;
+    async fn update_account(&self, account: &Account) -> Result<(), Error>;
+    async fn set_first_password(&self, id: Uuid, password: &str) -> Result<(), Error>;
+    async fn retain(&self, id: Uuid, until: Timestamp) -> Result<(), Error>;
+    async fn restore(&self, id: Uuid) -> Result<(), Error>;
+}
