@@ -3,7 +3,10 @@
 //! Pure builders, shared by the kinds that make parts (`platform`, `mail_store`).
 
 pub mod network;
+pub mod objects;
 pub mod pod;
+#[cfg(test)]
+pub mod pod_security;
 pub mod service;
 pub mod template;
 pub mod workload;

@@ -2,8 +2,6 @@
 //!
 //! Ports are those of the containers: a policy is judged after a Service's address was translated.
 
-use std::net::IpAddr;
-
 use govuc_wire::names;
 use k8s_openapi::{
     api::networking::v1::{
@@ -17,6 +15,7 @@ use k8s_openapi::{
 };
 
 use super::{Owner, Part, ROLE_LABEL, Role, common_labels, pairs, service::Public};
+use crate::platform::Endpoint;
 
 /// One end of an arrow of `docs/architecture.md` §1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +113,8 @@ const fn part(role: Role) -> End {
 pub fn deny_all(namespace: &str, owner: Owner<'_>) -> NetworkPolicy {
     NetworkPolicy {
         metadata: ObjectMeta {
-            name: Some("deny-all".to_owned()),
+            // No store can be called so: their names begin with a letter.
+            name: Some("0-deny-all".to_owned()),
             namespace: Some(namespace.to_owned()),
             labels: Some(common_labels()),
             owner_references: Some(vec![owner.clone()]),
@@ -128,8 +128,9 @@ pub fn deny_all(namespace: &str, owner: Owner<'_>) -> NetworkPolicy {
     }
 }
 
-/// What a part may take and dial.
-pub fn policy(part: &Part, peer_gateway: IpAddr, owner: Owner<'_>) -> NetworkPolicy {
+/// What a part may take and dial. A peer's gateway that is known by name only may be at any address: policies know none
+/// but numbers.
+pub fn policy(part: &Part, peer_gateway: &Endpoint, owner: Owner<'_>) -> NetworkPolicy {
     let here = End::Part(part.role);
     let ingress = ARROWS
         .iter()
@@ -146,7 +147,13 @@ pub fn policy(part: &Part, peer_gateway: IpAddr, owner: Owner<'_>) -> NetworkPol
             .filter(|arrow| arrow.from == here)
             .map(|arrow| NetworkPolicyEgressRule {
                 to: peer(arrow.to, peer_gateway).map(|peer| vec![peer]),
-                ports: Some(vec![port("TCP", arrow.port)]),
+                ports: Some(vec![port(
+                    "TCP",
+                    match arrow.to {
+                        PeerGateway => peer_gateway.port,
+                        _ => arrow.port,
+                    },
+                )]),
             }),
     );
     NetworkPolicy {
@@ -169,7 +176,7 @@ fn dns() -> NetworkPolicyEgressRule {
 }
 
 /// `None` is any address.
-fn peer(end: End, peer_gateway: IpAddr) -> Option<NetworkPolicyPeer> {
+fn peer(end: End, peer_gateway: &Endpoint) -> Option<NetworkPolicyPeer> {
     let namespace = |name: &str| LabelSelector {
         // Kubernetes sets this label itself.
         match_labels: Some(pairs([("kubernetes.io/metadata.name", name)])),
@@ -191,16 +198,16 @@ fn peer(end: End, peer_gateway: IpAddr) -> Option<NetworkPolicyPeer> {
             pod_selector: Some(pods("operator")),
             ..Default::default()
         }),
-        End::PeerGateway => {
-            let length = if peer_gateway.is_ipv4() { 32 } else { 128 };
-            Some(NetworkPolicyPeer {
+        End::PeerGateway => peer_gateway.address().map(|address| {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            NetworkPolicyPeer {
                 ip_block: Some(IPBlock {
-                    cidr: format!("{peer_gateway}/{length}"),
+                    cidr: format!("{address}/{length}"),
                     ..Default::default()
                 }),
                 ..Default::default()
-            })
-        }
+            }
+        }),
     }
 }
 
@@ -297,9 +304,11 @@ mod tests {
             role,
             name: role.label().to_owned(),
         };
-        policy(&part, PEER_GATEWAY.parse().unwrap(), &owner())
-            .spec
-            .unwrap()
+        let gateway = Endpoint {
+            host: PEER_GATEWAY.into(),
+            port: 8443,
+        };
+        policy(&part, &gateway, &owner()).spec.unwrap()
     }
 
     fn matches(peers: Option<&Vec<NetworkPolicyPeer>>, party: Party) -> bool {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use govuc_wire::names;
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
-        PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-        SecurityContext, TCPSocketAction, Volume, VolumeMount,
+        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, ExecAction,
+        HTTPGetAction, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe,
+        ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
@@ -63,28 +63,36 @@ pub fn spec(part: &Part, user: i64, containers: Vec<Container>, volumes: Vec<Vol
         service_account_name: Some(part.name.clone()),
         // Without them a part sees no environment variable per Service, and starts the same however many there are.
         enable_service_links: Some(false),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(user),
-            run_as_group: Some(user),
-            fs_group: Some(user),
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }),
+        security_context: Some(security_context(user)),
         containers,
         volumes: Some(volumes),
         ..Default::default()
     }
 }
 
-/// Runs this container as another user than its pod.
-pub fn run_as(mut container: Container, user: i64) -> Container {
-    container.security_context.get_or_insert_default().run_as_user = Some(user);
-    container
+/// What makes a pod of this user meet *restricted*, beside what [`container`] does.
+pub fn security_context(user: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(user),
+        run_as_group: Some(user),
+        fs_group: Some(user),
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// A container of UID 0 with these capabilities, for a pod in a user namespace of its own.
+pub fn as_root(container: &mut Container, capabilities: &[&str]) {
+    let context = container.security_context.get_or_insert_default();
+    context.run_as_user = Some(0);
+    context.run_as_non_root = Some(false);
+    context.capabilities.get_or_insert_default().add =
+        Some(capabilities.iter().map(|&name| name.to_owned()).collect());
 }
 
 pub fn port(name: &str, number: u16) -> ContainerPort {
@@ -132,6 +140,17 @@ pub fn secret_volume(name: &str, secret: &str) -> Volume {
     }
 }
 
+pub fn claimed_volume(name: &str, claim: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
 pub fn config_volume(name: &str, config_map: &str) -> Volume {
     Volume {
         name: name.to_owned(),
@@ -167,22 +186,28 @@ pub enum Medium {
 
 /// `GET path` at the probe port of one of our own programs.
 pub fn http_probe(path: &str) -> Probe {
+    http_probe_at(names::PROBE_PORT, path)
+}
+
+pub fn http_probe_at(port: u16, path: &str) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::Int(names::PROBE_PORT.into()),
+            port: IntOrString::Int(port.into()),
             ..Default::default()
         }),
         ..Default::default()
     }
 }
 
-pub fn tcp_probe(port: u16) -> Probe {
+/// Runs in the container. Dearer than the others, so it is asked for less often.
+pub fn command_probe(command: &[&str]) -> Probe {
     Probe {
-        tcp_socket: Some(TCPSocketAction {
-            port: IntOrString::Int(port.into()),
-            ..Default::default()
+        exec: Some(ExecAction {
+            command: Some(command.iter().map(|&word| word.to_owned()).collect()),
         }),
+        period_seconds: Some(20),
+        timeout_seconds: Some(5),
         ..Default::default()
     }
 }

@@ -13,11 +13,16 @@ pub enum Error {
 }
 
 /// Replaces each `{{name}}` by its value. A name without value and a value without use are errors: either is a
-/// misspelling that would otherwise show as an engine that does not start, or starts and is open.
+/// misspelling that would otherwise show as an engine that does not start, or starts and is open. Lines that begin with
+/// `#` are comments to every engine here and are left out: another word in one must not restart an engine.
 pub fn render(template: &str, values: &BTreeMap<&str, String>) -> Result<String, Error> {
+    let template: String = template
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     let mut out = String::with_capacity(template.len());
     let mut unused: BTreeSet<&str> = values.keys().copied().collect();
-    let mut rest = template;
+    let mut rest = template.as_str();
     while let Some((text, tail)) = rest.split_once("{{") {
         out.push_str(text);
         let (name, tail) = tail
@@ -50,6 +55,7 @@ mod tests {
     #[case("{{site}}{{site}}", Ok("pdsa1pdsa1".into()))]
     #[case("on {{ site }}", Err(Error::Unknown(" site ".into())))]
     #[case("{{site}} {{domain}}", Err(Error::Unknown("domain".into())))]
+    #[case("# of {{any}} site\n{{site}}", Ok("pdsa1".into()))]
     #[case("nothing", Err(Error::Unused("site".into())))]
     #[case("{{site}} {{open", Err(Error::Open("open".into())))]
     #[case("{{site}} {{a\nb}}", Err(Error::Open("a\nb}}".into())))]

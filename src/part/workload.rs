@@ -96,6 +96,29 @@ pub fn config_map(part: &Part, name: &str, files: BTreeMap<String, String>, owne
     }
 }
 
+/// Whether every replica of what was asked for last is ready.
+pub fn stateful_set_is_ready(live: &StatefulSet) -> bool {
+    let status = live.status.clone().unwrap_or_default();
+    let wanted = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    is_current(live.metadata.generation, status.observed_generation)
+        && status.updated_replicas.unwrap_or(0) >= wanted
+        && status.ready_replicas.unwrap_or(0) >= wanted
+}
+
+/// As [`stateful_set_is_ready`].
+pub fn deployment_is_ready(live: &Deployment) -> bool {
+    let status = live.status.clone().unwrap_or_default();
+    let wanted = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    is_current(live.metadata.generation, status.observed_generation)
+        && status.updated_replicas.unwrap_or(0) >= wanted
+        && status.ready_replicas.unwrap_or(0) >= wanted
+}
+
+/// A status of an earlier generation speaks of pods that are about to go.
+fn is_current(generation: Option<i64>, observed: Option<i64>) -> bool {
+    observed.is_some() && observed >= generation
+}
+
 fn template(part: &Part, spec: PodSpec, restarts_with: &str) -> PodTemplateSpec {
     PodTemplateSpec {
         metadata: Some(ObjectMeta {

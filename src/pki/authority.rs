@@ -14,6 +14,8 @@ const AUTHORITY_DAYS: i64 = 3650;
 const LEAF_DAYS: i64 = 365;
 /// Certificates are valid from a little earlier: the sites' clocks differ by less than this.
 const SKEW_MINUTES: i64 = 5;
+/// RFC 5280, ub-common-name.
+const COMMON_NAME_LIMIT: usize = 64;
 
 /// A certificate and its private key, as PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,12 +90,15 @@ impl Authority {
     }
 }
 
-/// The directory maps a service from this subject to its entry: O and CN, and nothing else.
+/// The directory maps a service from this subject to its entry: O and CN, and nothing else. Only a store's name can be
+/// too long for a common name, and stores do not ask the directory.
 fn params(common_name: &str, now: Timestamp, days: i64) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "govuc");
-    subject.push(DnType::CommonName, common_name);
+    if common_name.len() <= COMMON_NAME_LIMIT {
+        subject.push(DnType::CommonName, common_name);
+    }
     params.distinguished_name = subject;
     params.not_before = offset(now, -SKEW_MINUTES * 60)?;
     params.not_after = offset(now, days * 86_400)?;
@@ -108,7 +113,7 @@ fn offset(now: Timestamp, seconds: i64) -> Result<OffsetDateTime, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::operator_material;
+    use govuc_wire::tls::Material;
 
     fn now() -> Timestamp {
         "2026-11-24T00:00:00Z".parse().unwrap()
@@ -119,9 +124,11 @@ mod tests {
         let pair = Authority::generate("pdsa1", now()).unwrap();
         let authority = Authority::from_pair(pair.clone()).unwrap();
         assert_eq!(authority.certificate(), pair.certificate);
-        operator_material(&authority, "pdsa1", authority.certificate(), now())
+        let wanted = Wanted::part("mx", "pdsa1", "govuc-mta", Vec::new(), authority.certificate());
+        let leaf = authority.issue(&wanted, now()).unwrap();
+        Material::from_pem(&leaf.certificate, &leaf.key, &leaf.trusted)
             .unwrap()
-            .client(&[])
+            .server(&[])
             .unwrap();
     }
 

@@ -1,22 +1,25 @@
 //! The site's certificate authority, the certificates of its parts, and the keys derived from the service's root secret.
 //!
-//! Everything here is pure but for randomness: what is read from the cluster comes in, what is to be kept there goes out.
+//! Decisions are pure; `kept` reads and writes what the cluster keeps.
 
 mod authority;
 mod decision;
+pub mod kept;
+mod own;
 mod session;
 
 pub use authority::{Authority, Pair};
 pub use decision::{Decision, Reason, decide, renewal};
+pub use own::OwnCertificate;
 pub use session::{Root, session_key};
 
-use govuc_wire::{names, tls::Material};
+use govuc_wire::names;
 use k8s_openapi::jiff::Timestamp;
 
 /// A certificate as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Who its holder is to its peers; also the subject's common name.
+    /// Who its holder is to its peers; also the subject's common name, where that is not too long.
     pub identity: String,
     /// The DNS names it is good for besides the identity.
     pub names: Vec<String>,
@@ -74,22 +77,4 @@ impl Wanted {
 /// The authorities both sites trust, the own one first.
 pub fn trusted(own: &str, peer: &str) -> String {
     format!("{}\n{}\n", own.trim_end(), peer.trim_end())
-}
-
-/// The operator's client certificate. It lives in memory only: a replica mints its own and takes it to its grave.
-pub fn operator_material(
-    authority: &Authority,
-    site: &str,
-    trusted: &str,
-    now: Timestamp,
-) -> Result<Material, Error> {
-    let leaf = authority.issue(
-        &Wanted {
-            identity: names::identity("operator", site),
-            names: Vec::new(),
-            trusted: trusted.to_owned(),
-        },
-        now,
-    )?;
-    Ok(Material::from_pem(&leaf.certificate, &leaf.key, &leaf.trusted)?)
 }

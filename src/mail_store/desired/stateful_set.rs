@@ -1,0 +1,78 @@
+//! The pod of a store: the guard as process 1, and Cyrus as its child.
+
+use govuc_wire::names;
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PersistentVolumeClaim, Probe},
+};
+
+use super::assignment;
+use crate::{
+    mail_store::Store,
+    part::{
+        Owner,
+        pod::{self, Medium, Needs},
+        workload::{self, Access, Claim},
+    },
+};
+
+/// The Secret with the key of session tokens, in `govuc-mail`.
+pub const SESSION_SECRET: &str = "session-key";
+
+/// Debian's package refuses a `cyrus` user of 1000 and above.
+const CYRUS_USER: i64 = 900;
+const NEEDS: Needs = Needs { cpu: 50, memory: 128 };
+/// A primary hands over within 20 s and stops its engine after that.
+const GRACE_SECONDS: i64 = 60;
+
+/// `restarts_with` is the digest of the assignment, which the guard reads when it starts.
+pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owner<'_>) -> StatefulSet {
+    let mut guard = pod::container("guard", image, NEEDS);
+    guard.ports = Some(vec![
+        pod::port("tls", names::TLS_PORT),
+        pod::port("http", names::PROBE_PORT),
+    ]);
+    // A big store recovers its databases for minutes after a power cut.
+    guard.startup_probe = Some(Probe {
+        period_seconds: Some(2),
+        failure_threshold: Some(300),
+        ..pod::http_probe("/livez")
+    });
+    guard.liveness_probe = Some(pod::http_probe("/livez"));
+    guard.readiness_probe = Some(Probe {
+        period_seconds: Some(5),
+        ..pod::http_probe("/readyz")
+    });
+    guard.volume_mounts = Some(vec![
+        pod::mount("data", "/var/lib/govuc"),
+        pod::mount("run", "/run/cyrus"),
+        pod::mount("tmp", "/tmp"),
+        pod::read_only("store", "/etc/govuc/store"),
+        pod::read_only("session", "/etc/govuc/session"),
+        pod::tls_mount(),
+    ]);
+    let volumes = vec![
+        pod::claimed_volume("data", &store.part.name),
+        // The engine's configuration holds the password of the sync connection.
+        pod::scratch_volume("run", Medium::Memory),
+        pod::scratch_volume("tmp", Medium::Memory),
+        pod::config_volume("store", &assignment::name(store)),
+        pod::secret_volume("session", SESSION_SECRET),
+        pod::tls_volume(&store.part),
+    ];
+    let mut spec = pod::spec(&store.part, CYRUS_USER, vec![guard], volumes);
+    spec.termination_grace_period_seconds = Some(GRACE_SECONDS);
+    workload::stateful_set(&store.part, spec, restarts_with, owner)
+}
+
+/// The store's mail. Two guards on one volume would be two writers.
+pub fn volume_claim(store: &Store) -> PersistentVolumeClaim {
+    workload::volume_claim(
+        &store.part,
+        Claim {
+            size: store.size.clone(),
+            class: store.class.as_deref(),
+            access: Access::ReadWriteOncePod,
+        },
+    )
+}

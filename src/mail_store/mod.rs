@@ -1,0 +1,12 @@
+//! A store at the own site: the pod of guard and Cyrus, and what reaches it.
+
+pub mod desired;
+pub mod guard;
+pub mod plan;
+mod reconcile;
+pub mod status;
+mod store;
+
+pub use desired::{assignment::ERA, stateful_set::SESSION_SECRET};
+pub use reconcile::run;
+pub use store::{Error as StoreError, Store};

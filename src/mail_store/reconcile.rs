@@ -1,0 +1,175 @@
+//! Observe, plan, apply, report; and what calls it.
+
+use std::{sync::Arc, time::Duration};
+
+use govuc_api::{MailStore, PLATFORM, Platform, StoreUse};
+use govuc_directory as directory;
+use govuc_wire::{names, tls::Material};
+use k8s_openapi::{api::apps::v1::StatefulSet, jiff::Timestamp};
+use kube::{
+    Resource,
+    runtime::{Controller, controller::Action, reflector::ObjectRef, watcher},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Store, guard, plan,
+    status::{self, Copies, Copy, Stage},
+};
+use crate::{
+    cluster,
+    controller::{Label, chain, drive},
+    operator::Context,
+    part::{GOVUC, MANAGED_LABEL, workload},
+    pki::{Wanted, kept},
+    platform::{self, Installation},
+};
+
+/// How soon is looked again at what no watch tells: what the guards say.
+const UNSETTLED: Duration = Duration::from_secs(3);
+const SETTLED: Duration = Duration::from_secs(300);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
+    Kept(#[from] kept::Fault),
+    #[error("the store's assignment can't be written")]
+    Assignment(#[from] serde_json::Error),
+}
+
+impl Label for Error {
+    fn label(&self) -> &'static str {
+        match self {
+            Error::Cluster(error) | Error::Kept(kept::Fault::Cluster(error)) => error.label(),
+            Error::Kept(_) => "certificates",
+            Error::Assignment(_) => "assignment",
+        }
+    }
+}
+
+/// Keeps the stores of the site until `stop`.
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let cluster = &context.cluster;
+    let ours = watcher::Config::default().labels(&format!("{MANAGED_LABEL}={GOVUC}"));
+    let controller = Controller::new(cluster.all::<MailStore>(), watcher::Config::default());
+    let stores = controller.store();
+    let controller = controller
+        .owns(cluster.namespaced::<StatefulSet>(names::MAIL_NAMESPACE), ours)
+        .watches(
+            cluster.all::<Platform>(),
+            watcher::Config::default(),
+            move |_| -> Vec<ObjectRef<MailStore>> {
+                stores
+                    .state()
+                    .iter()
+                    .map(|store| ObjectRef::from_obj(&**store))
+                    .collect()
+            },
+        );
+    drive(controller, context, stop, reconcile).await;
+}
+
+async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Action, Error> {
+    if object.meta().deletion_timestamp.is_some() {
+        // What is owned goes by itself; the volume stays.
+        return Ok(Action::await_change());
+    }
+    let stage = make(&object, &context).await?;
+    let settled = matches!(&stage, Stage::Made(copies) if copies.settled());
+    let status = status::of(&object, &stage, Timestamp::now());
+    context
+        .cluster
+        .apply_status(&*object, object.status.as_ref(), &status)
+        .await?;
+    Ok(Action::requeue(if settled { SETTLED } else { UNSETTLED }))
+}
+
+/// Makes the store, as far as it can be made.
+async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
+    let cluster = &context.cluster;
+    let now = Timestamp::now();
+    let platform: Option<Platform> = cluster.read(None, PLATFORM).await?;
+    let Some(Ok(installation)) = platform.map(|platform| Installation::of(&platform, context.site.as_str()))
+    else {
+        return Ok(Stage::NoPlatform(
+            "there is no Platform that this operator understands",
+        ));
+    };
+    let store = match Store::of(object, &installation) {
+        Ok(store) => store,
+        Err(error) => return Ok(Stage::Refused(error.to_string())),
+    };
+    // Platform's reconcile makes the authority and the namespaces, and holds the operator's own certificate.
+    let Some(material) = context.certificate.current() else {
+        return Ok(Stage::NoPlatform(
+            "this site is not connected to the other one yet",
+        ));
+    };
+    let authority = kept::authority(cluster, &installation.own.name, now).await?;
+    let Some(joined) = kept::joined(cluster, &authority).await? else {
+        return Ok(Stage::NoPlatform(
+            "this site is not connected to the other one yet",
+        ));
+    };
+    let wanted = Wanted::part(
+        &store.part.name,
+        &installation.own.name,
+        names::MAIL_NAMESPACE,
+        Vec::new(),
+        &joined.trusted,
+    );
+    kept::ensure(cluster, &authority, &store.part, &wanted, &store.owner, now).await?;
+    let applied = plan::of(&store, &installation, &context.images.cyrus)?
+        .apply(cluster)
+        .await?;
+    let name = &store.part.name;
+    let (own, peer) = tokio::join!(
+        copy(&material, name, &installation.own.name),
+        copy(&material, name, &installation.peer.name),
+    );
+    Ok(Stage::Made(Box::new(Copies {
+        pod_ready: applied.stateful_sets.iter().all(workload::stateful_set_is_ready),
+        own,
+        peer,
+        listed: listed(&store, &installation, &material).await,
+    })))
+}
+
+async fn copy(material: &Material, store: &str, site: &str) -> Copy {
+    Copy {
+        site: site.to_owned(),
+        said: guard::status(material, store, site)
+            .await
+            .map_err(|error| chain(&error)),
+    }
+}
+
+/// The lead writes the store and its primary into the directory, where the routers of both sites read it.
+async fn listed(
+    store: &Store,
+    installation: &Installation,
+    material: &Arc<Material>,
+) -> Option<Result<(), String>> {
+    if !installation.leads() {
+        return None;
+    }
+    let own = platform::observe::directory(installation, &installation.own.name, material.clone());
+    let entry = directory::Store {
+        name: store.part.name.clone(),
+        usage: match store.usage {
+            StoreUse::Mail => directory::StoreUse::Mail,
+        },
+        preferred_site: store.preferred_site.clone(),
+        primary_site: store.preferred_site.clone(),
+        era: super::ERA,
+    };
+    let list = async {
+        if own.store(&entry.name).await?.as_ref() == Some(&entry) {
+            return Ok(());
+        }
+        own.as_lead(platform::observe::LEAD_TERM).put_store(&entry).await
+    };
+    Some(list.await.map_err(|error: directory::Error| chain(&error)))
+}

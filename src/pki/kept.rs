@@ -1,0 +1,199 @@
+//! What the cluster keeps of a site's trust: its own authority, what `kubectl govuc connect` brought, the parts' leaves.
+
+use std::collections::BTreeMap;
+
+use govuc_wire::names;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    jiff::Timestamp,
+};
+
+use super::{Authority, Decision, Error, Leaf, Pair, Root, Wanted, decide, renewal, trusted};
+use crate::{
+    cluster::{self, Cluster},
+    part::{Owner, Part, common_labels, pod},
+};
+
+/// The authority's Secret: `tls.crt` and `tls.key`. It never leaves the cluster.
+pub const AUTHORITY_SECRET: &str = "govuc-ca";
+/// The peer's certificate, `ca.crt`, in a ConfigMap.
+pub const PEER_CONFIG_MAP: &str = "govuc-peer-ca";
+/// The Secret with the root of derived keys, `root`: the same in both clusters.
+pub const ROOT_SECRET: &str = "govuc-root";
+
+const CERTIFICATE: &str = "tls.crt";
+const KEY: &str = "tls.key";
+const TRUSTED: &str = "ca.crt";
+const ROOT: &str = "root";
+
+/// What both sites agreed on.
+pub struct Joined {
+    /// Both authorities, as PEM.
+    pub trusted: String,
+    pub root: Root,
+}
+
+/// A part's certificate as its pods will find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Changes with the certificate.
+    pub digest: String,
+    /// When it is to be renewed.
+    pub renewal: Option<Timestamp>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
+    Pki(#[from] Error),
+    #[error("{object} has no {key} that is text")]
+    Key { object: &'static str, key: &'static str },
+}
+
+/// The site's own authority, made when there is none. Of two replicas that race one makes it and both use it.
+pub async fn authority(cluster: &Cluster, site: &str, now: Timestamp) -> Result<Authority, Fault> {
+    let found: Option<Secret> = cluster
+        .read(Some(names::SYSTEM_NAMESPACE), AUTHORITY_SECRET)
+        .await?;
+    let kept = match found {
+        Some(secret) => secret,
+        None => {
+            let pair = Authority::generate(site, now)?;
+            cluster.create(&authority_secret(&pair)).await?
+        }
+    };
+    let text = |key| {
+        text(kept.data.as_ref(), key).ok_or(Fault::Key {
+            object: AUTHORITY_SECRET,
+            key,
+        })
+    };
+    Ok(Authority::from_pair(Pair {
+        certificate: text(CERTIFICATE)?,
+        key: text(KEY)?,
+    })?)
+}
+
+/// What `kubectl govuc connect` brought; `None` until it has.
+pub async fn joined(cluster: &Cluster, authority: &Authority) -> Result<Option<Joined>, Fault> {
+    let system = Some(names::SYSTEM_NAMESPACE);
+    let peer: Option<ConfigMap> = cluster.read(system, PEER_CONFIG_MAP).await?;
+    let root: Option<Secret> = cluster.read(system, ROOT_SECRET).await?;
+    let peer = peer.and_then(|map| map.data?.remove(TRUSTED));
+    let root = root.and_then(|secret| secret.data?.remove(ROOT));
+    let (Some(peer), Some(ByteString(root))) = (peer, root) else {
+        return Ok(None);
+    };
+    Ok(Some(Joined {
+        trusted: trusted(authority.certificate(), &peer),
+        root: Root::new(&root)?,
+    }))
+}
+
+/// Keeps a part's certificate good: issues it when the decision says so, and writes nothing otherwise.
+pub async fn ensure(
+    cluster: &Cluster,
+    authority: &Authority,
+    part: &Part,
+    wanted: &Wanted,
+    owner: Owner<'_>,
+    now: Timestamp,
+) -> Result<Held, Fault> {
+    let name = part.certificate_secret();
+    let seen: Option<Secret> = cluster.read(Some(part.role.namespace()), &name).await?;
+    let existing = seen.as_ref().and_then(leaf);
+    let leaf = match (decide(existing.as_ref(), wanted, now), existing) {
+        (Decision::Keep, Some(leaf)) => leaf,
+        (decision, _) => {
+            if let Decision::Issue(reason) = decision {
+                tracing::info!(part = part.name, reason = reason.label(), "issuing a certificate");
+            }
+            let leaf = authority.issue(wanted, now)?;
+            cluster.apply_seen(&leaf_secret(part, &leaf, owner), seen).await?;
+            leaf
+        }
+    };
+    Ok(Held {
+        digest: pod::digest([leaf.certificate.as_str(), leaf.trusted.as_str()]),
+        renewal: renewal(&leaf),
+    })
+}
+
+fn authority_secret(pair: &Pair) -> Secret {
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(AUTHORITY_SECRET.to_owned()),
+            namespace: Some(names::SYSTEM_NAMESPACE.to_owned()),
+            labels: Some(common_labels()),
+            ..Default::default()
+        },
+        type_: Some("kubernetes.io/tls".to_owned()),
+        data: Some(bytes([(CERTIFICATE, &pair.certificate), (KEY, &pair.key)])),
+        ..Default::default()
+    }
+}
+
+fn leaf_secret(part: &Part, leaf: &Leaf, owner: Owner<'_>) -> Secret {
+    Secret {
+        metadata: part.metadata(&part.certificate_secret(), owner),
+        type_: Some("kubernetes.io/tls".to_owned()),
+        data: Some(bytes([
+            (CERTIFICATE, &leaf.certificate),
+            (KEY, &leaf.key),
+            (TRUSTED, &leaf.trusted),
+        ])),
+        ..Default::default()
+    }
+}
+
+fn leaf(secret: &Secret) -> Option<Leaf> {
+    let data = secret.data.as_ref();
+    Some(Leaf {
+        certificate: text(data, CERTIFICATE)?,
+        key: text(data, KEY)?,
+        trusted: text(data, TRUSTED)?,
+    })
+}
+
+fn bytes<const N: usize>(items: [(&str, &String); N]) -> BTreeMap<String, ByteString> {
+    items
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), ByteString(value.clone().into_bytes())))
+        .collect()
+}
+
+fn text(data: Option<&BTreeMap<String, ByteString>>, key: &str) -> Option<String> {
+    String::from_utf8(data?.get(key)?.0.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::part::{Role, tests::owner};
+
+    #[test]
+    fn a_certificate_comes_back_from_its_secret_as_it_went_in() {
+        let went = Leaf {
+            certificate: "C".into(),
+            key: "K".into(),
+            trusted: "T".into(),
+        };
+        let secret = leaf_secret(&Part::shared(Role::Mx), &went, &owner());
+        assert_eq!(secret.metadata.name.as_deref(), Some("tls-mx"));
+        assert_eq!(secret.metadata.namespace.as_deref(), Some("govuc-mta"));
+        assert_eq!(leaf(&secret), Some(went));
+    }
+
+    #[test]
+    fn half_a_secret_is_no_certificate() {
+        let secret = Secret {
+            data: Some(bytes([(CERTIFICATE, &"C".to_owned())])),
+            ..Default::default()
+        };
+        assert_eq!(leaf(&secret), None);
+    }
+}

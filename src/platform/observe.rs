@@ -1,0 +1,86 @@
+//! What a plan can't know: the authorities, the parts' certificates, and what the directory says.
+
+use std::collections::BTreeMap;
+
+use govuc_directory::{Credentials, Directory, Endpoint, Error as DirectoryError};
+use govuc_wire::{names, tls::Material};
+use k8s_openapi::{api::core::v1::PersistentVolumeClaim, jiff::Timestamp};
+use std::sync::Arc;
+
+use super::{Installation, desired::SIGNATURES, plan};
+use crate::{
+    cluster::{self, Cluster},
+    controller::chain,
+    pki::{Authority, kept},
+};
+
+/// The term of the static lead: the first site of Platform, for ever.
+pub const LEAD_TERM: u64 = 1;
+
+/// The certificates of the shared parts.
+#[derive(Debug)]
+pub struct Certificates {
+    /// Part to digest.
+    pub digests: BTreeMap<String, String>,
+    /// When the first of them is due.
+    pub renewal: Option<Timestamp>,
+}
+
+/// Has every shared part's certificate, issued anew where that is due.
+pub async fn certificates(
+    cluster: &Cluster,
+    installation: &Installation,
+    authority: &Authority,
+    trusted: &str,
+    now: Timestamp,
+) -> Result<Certificates, kept::Fault> {
+    let mut certificates = Certificates {
+        digests: BTreeMap::new(),
+        renewal: None,
+    };
+    for (part, wanted) in plan::certificates(installation, trusted) {
+        let held = kept::ensure(cluster, authority, &part, &wanted, &installation.owner, now).await?;
+        certificates.digests.insert(part.name, held.digest);
+        certificates.renewal = [certificates.renewal, held.renewal].into_iter().flatten().min();
+    }
+    Ok(certificates)
+}
+
+/// Whether somebody keeps signatures for the filter.
+pub async fn own_signatures(cluster: &Cluster) -> Result<bool, cluster::Error> {
+    let claim: Option<PersistentVolumeClaim> = cluster.read(Some(names::MAIL_NAMESPACE), SIGNATURES).await?;
+    Ok(claim.is_some())
+}
+
+/// The directory of the own site, as the operator.
+pub fn directory(installation: &Installation, site: &str, material: Arc<Material>) -> Directory {
+    Directory::new(
+        Endpoint::of_site(site),
+        Credentials::Material(material),
+        installation.suffix.clone(),
+    )
+}
+
+/// Whether the own directory answers and has the tree. At the lead the tree is made, and its password rules kept, but never
+/// beside a tree that the peer has already: then it is about to arrive.
+pub async fn tree(installation: &Installation, material: &Arc<Material>) -> Result<(), String> {
+    let own = directory(installation, &installation.own.name, material.clone());
+    let said = match own.context_csn().await {
+        Err(DirectoryError::Empty) if installation.leads() => {
+            let peer = directory(installation, &installation.peer.name, material.clone());
+            match peer.context_csn().await {
+                Ok(_) => Err(DirectoryError::Empty),
+                Err(_) => bootstrap(installation, &own).await,
+            }
+        }
+        Ok(_) if installation.leads() => bootstrap(installation, &own).await,
+        other => other.map(|_| ()),
+    };
+    said.map_err(|error| chain(&error))
+}
+
+async fn bootstrap(installation: &Installation, own: &Directory) -> Result<(), DirectoryError> {
+    let done = own.as_lead(LEAD_TERM).bootstrap(&installation.password).await?;
+    tracing::debug!(?done, "the directory's first entries");
+    Ok(())
+}

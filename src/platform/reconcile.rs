@@ -1,0 +1,141 @@
+//! Observe, plan, apply, report; and what calls it.
+
+use std::{sync::Arc, time::Duration};
+
+use govuc_api::{PLATFORM, Platform, conditions::reasons};
+use govuc_wire::names;
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, Secret},
+    },
+    jiff::Timestamp,
+};
+use kube::runtime::{Controller, controller::Action, reflector::ObjectRef, watcher};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Installation, InstallationError,
+    desired::Blueprint,
+    observe, plan,
+    status::{self, Parts, Stage},
+};
+use crate::{
+    cluster,
+    controller::{Label, RESYNC, drive},
+    operator::Context,
+    part::{GOVUC, MANAGED_LABEL, template},
+    pki::{self, kept},
+};
+
+/// How soon is looked again at what no watch tells: whether the directory has its tree.
+const UNSETTLED: Duration = Duration::from_secs(3);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
+    Kept(#[from] kept::Fault),
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    #[error("a part's configuration can't be rendered")]
+    Template(#[from] template::Error),
+}
+
+impl Label for Error {
+    fn label(&self) -> &'static str {
+        match self {
+            Error::Cluster(error) | Error::Kept(kept::Fault::Cluster(error)) => error.label(),
+            Error::Kept(_) | Error::Pki(_) => "certificates",
+            Error::Template(_) => "template",
+        }
+    }
+}
+
+/// Keeps the shared services of the site until `stop`.
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let cluster = &context.cluster;
+    let ours = watcher::Config::default().labels(&format!("{MANAGED_LABEL}={GOVUC}"));
+    let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let platform = |_| Some(ObjectRef::<Platform>::new(PLATFORM));
+    let mut controller = Controller::new(cluster.all::<Platform>(), watcher::Config::default())
+        .watches(
+            cluster.namespaced::<ConfigMap>(names::SYSTEM_NAMESPACE),
+            named(kept::PEER_CONFIG_MAP),
+            move |_: ConfigMap| platform(()),
+        )
+        .watches(
+            cluster.namespaced::<Secret>(names::SYSTEM_NAMESPACE),
+            named(kept::ROOT_SECRET),
+            move |_: Secret| platform(()),
+        );
+    for namespace in [names::MAIL_NAMESPACE, names::MTA_NAMESPACE] {
+        controller = controller
+            .owns(cluster.namespaced::<StatefulSet>(namespace), ours.clone())
+            .owns(cluster.namespaced::<Deployment>(namespace), ours.clone());
+    }
+    drive(controller, context, stop, reconcile).await;
+}
+
+async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
+    let installation = Installation::of(&platform, context.site.as_str());
+    let (stage, again) = match &installation {
+        Ok(installation) => make(installation, &context).await?,
+        Err(error) => (refused(error), RESYNC),
+    };
+    let lead = installation
+        .as_ref()
+        .ok()
+        .map(|installation| installation.lead.as_str());
+    let status = status::of(&platform, lead, &stage, Timestamp::now());
+    context
+        .cluster
+        .apply_status(&*platform, platform.status.as_ref(), &status)
+        .await?;
+    Ok(Action::requeue(again))
+}
+
+/// Makes the site, as far as it can be made, and says how far that is and when to look again.
+async fn make(installation: &Installation, context: &Context) -> Result<(Stage, Duration), Error> {
+    let cluster = &context.cluster;
+    let now = Timestamp::now();
+    let site = &installation.own.name;
+    plan::ground(installation).apply(cluster).await?;
+    let authority = kept::authority(cluster, site, now).await?;
+    let Some(joined) = kept::joined(cluster, &authority).await? else {
+        return Ok((Stage::Alone, RESYNC));
+    };
+    let material = context
+        .certificate
+        .renew(&authority, site, &joined.trusted, now)?;
+    let certificates = observe::certificates(cluster, installation, &authority, &joined.trusted, now).await?;
+    let blueprint = Blueprint {
+        installation,
+        images: &context.images,
+        certificates: &certificates.digests,
+        own_signatures: observe::own_signatures(cluster).await?,
+    };
+    let objects = plan::parts(blueprint, &pki::session_key(&joined.root))?;
+    let applied = objects.apply(cluster).await?;
+    let parts = Parts::of(&applied, observe::tree(installation, &material).await);
+    let again = if parts.settled() {
+        until(certificates.renewal, now).min(RESYNC)
+    } else {
+        UNSETTLED
+    };
+    Ok((Stage::Made(parts), again))
+}
+
+fn refused(error: &InstallationError) -> Stage {
+    let reason = match error {
+        InstallationError::SiteUnknown { .. } => reasons::SITE_UNKNOWN,
+        _ => reasons::INVALID,
+    };
+    Stage::Refused(reason, error.to_string())
+}
+
+fn until(then: Option<Timestamp>, now: Timestamp) -> Duration {
+    then.and_then(|then| Duration::try_from(then.duration_since(now)).ok())
+        .unwrap_or(RESYNC)
+}

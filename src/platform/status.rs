@@ -1,0 +1,209 @@
+//! What Platform says of the own site: pure.
+
+use govuc_api::{
+    Platform, PlatformStatus,
+    conditions::{reasons, types},
+};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    conditions::{Conditions, Word},
+    part::{Role, objects::Applied, workload},
+};
+
+/// How far the site is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The object means nothing to this operator; with the reason's constant and what to say.
+    Refused(&'static str, String),
+    /// The peer's authority or the root secret is not here.
+    Alone,
+    Made(Parts),
+}
+
+/// What was found once everything was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Parts whose pods are not all ready, by name.
+    pub waiting: Vec<String>,
+    /// What the directory answered; an error is for people.
+    pub directory: Result<(), String>,
+}
+
+impl Parts {
+    pub fn of(applied: &Applied, directory: Result<(), String>) -> Self {
+        let sets = applied
+            .stateful_sets
+            .iter()
+            .map(|set| (&set.metadata, workload::stateful_set_is_ready(set)));
+        let deployments = applied
+            .deployments
+            .iter()
+            .map(|deployment| (&deployment.metadata, workload::deployment_is_ready(deployment)));
+        let mut waiting: Vec<String> = sets
+            .chain(deployments)
+            .filter(|(_, ready)| !ready)
+            .filter_map(|(metadata, _)| metadata.name.clone())
+            .collect();
+        waiting.sort_unstable();
+        Self { waiting, directory }
+    }
+
+    pub fn settled(&self) -> bool {
+        self.waiting.is_empty() && self.directory.is_ok()
+    }
+}
+
+/// `lead` is the site that leads, where it is known.
+pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp) -> PlatformStatus {
+    let previous = platform
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.conditions);
+    let conditions = Conditions::of(previous, platform.metadata.generation, now);
+    let conditions = match stage {
+        Stage::Refused(reason, message) => conditions.stalled(reason, message.clone()),
+        Stage::Alone => conditions.stalled(
+            reasons::PEER_UNKNOWN,
+            "the other site's authority and the root secret are not here yet: run kubectl govuc connect",
+        ),
+        Stage::Made(parts) => made(conditions, parts),
+    };
+    PlatformStatus {
+        observed_generation: platform.metadata.generation,
+        lead: lead.map(str::to_owned),
+        conditions: conditions.finish(),
+    }
+}
+
+fn made(conditions: Conditions, parts: &Parts) -> Conditions {
+    let directory = directory(parts);
+    let mail = mail(parts);
+    let missing: Vec<String> = [&directory, &mail]
+        .into_iter()
+        .filter(|word| !word.is_true())
+        .map(|word| word.message.clone())
+        .collect();
+    // Parts only run once each has its certificate: a failure to issue one ends the reconcile before.
+    let conditions = conditions
+        .set(
+            types::CERTIFICATES_VALID,
+            Word::yes(
+                reasons::CERTIFICATES_CURRENT,
+                "every part has a certificate that is not due",
+            ),
+        )
+        .set(types::DIRECTORY_READY, directory)
+        .set(types::MAIL_READY, mail);
+    if missing.is_empty() {
+        conditions.ready("every shared part of this site is ready")
+    } else {
+        conditions.progressing(Word::no(reasons::PARTS_NOT_READY, missing.join("; ")))
+    }
+}
+
+fn directory(parts: &Parts) -> Word {
+    let name = Role::Directory.label();
+    if parts.waiting.iter().any(|part| part == name) {
+        return Word::no(reasons::PARTS_NOT_READY, "the directory's pod is not ready");
+    }
+    match &parts.directory {
+        Ok(()) => Word::yes(reasons::READY, "the directory answers and has the tree"),
+        Err(error) => Word::no(reasons::DIRECTORY_UNREACHABLE, error.clone()),
+    }
+}
+
+fn mail(parts: &Parts) -> Word {
+    let waiting: Vec<&str> = parts
+        .waiting
+        .iter()
+        .map(String::as_str)
+        .filter(|part| *part != Role::Directory.label())
+        .collect();
+    if waiting.is_empty() {
+        Word::yes(reasons::READY, "every shared mail part is ready")
+    } else {
+        Word::no(
+            reasons::PARTS_NOT_READY,
+            format!("not ready: {}", waiting.join(", ")),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditions::is_true;
+    use govuc_api::PlatformSpec;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    use rstest::rstest;
+
+    fn platform() -> Platform {
+        let spec: PlatformSpec =
+            serde_yaml::from_str("{domain: 1govuc.gov.my, sites: []}").expect("a spec without sites");
+        let mut platform = Platform::new("platform", spec);
+        platform.metadata.generation = Some(3);
+        platform
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn said(stage: &Stage) -> Vec<Condition> {
+        of(&platform(), Some("pdsa1"), stage, at("2026-11-24T00:00:00Z")).conditions
+    }
+
+    fn parts(waiting: &[&str], directory: Result<(), &str>) -> Stage {
+        Stage::Made(Parts {
+            waiting: waiting.iter().map(|&name| name.to_owned()).collect(),
+            directory: directory.map_err(str::to_owned),
+        })
+    }
+
+    fn reason<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a str> {
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == type_)
+            .map(|condition| condition.reason.as_str())
+    }
+
+    #[rstest]
+    #[case::all_there(parts(&[], Ok(())), true, true, true)]
+    #[case::a_mail_part_waits(parts(&["mx"], Ok(())), false, true, false)]
+    #[case::the_directory_waits(parts(&["directory"], Ok(())), false, false, true)]
+    #[case::the_directory_is_empty(parts(&[], Err("the directory is empty")), false, false, true)]
+    fn ready_is_directory_and_mail(
+        #[case] stage: Stage,
+        #[case] ready: bool,
+        #[case] directory: bool,
+        #[case] mail: bool,
+    ) {
+        let conditions = said(&stage);
+        assert_eq!(is_true(&conditions, types::READY), ready);
+        assert_eq!(is_true(&conditions, types::RECONCILING), !ready);
+        assert_eq!(is_true(&conditions, types::DIRECTORY_READY), directory);
+        assert_eq!(is_true(&conditions, types::MAIL_READY), mail);
+        assert!(is_true(&conditions, types::CERTIFICATES_VALID));
+    }
+
+    #[test]
+    fn a_site_without_its_peer_waits_for_a_person() {
+        let conditions = said(&Stage::Alone);
+        assert_eq!(reason(&conditions, types::READY), Some(reasons::PEER_UNKNOWN));
+        assert!(is_true(&conditions, types::STALLED));
+        assert_eq!(reason(&conditions, types::CERTIFICATES_VALID), None);
+    }
+
+    #[test]
+    fn the_same_findings_say_the_same_later() {
+        let mut platform = platform();
+        let stage = parts(&["mx"], Ok(()));
+        let first = of(&platform, Some("pdsa1"), &stage, at("2026-11-24T00:00:00Z"));
+        platform.status = Some(first.clone());
+        assert_eq!(
+            of(&platform, Some("pdsa1"), &stage, at("2026-11-25T00:00:00Z")),
+            first
+        );
+    }
+}
