@@ -27,7 +27,8 @@ pub const SITI: Person = Person {
     password: "Gunung-Kinabalu-4095-m",
 };
 
-pub const ALL: [Person; 2] = [ALI, SITI];
+/// Those who write to each other in the demo and in the tests; `examples/` has more.
+pub const TWO: [Person; 2] = [ALI, SITI];
 
 impl Person {
     /// What the person types into a mail client, once the password is the own.
