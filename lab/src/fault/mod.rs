@@ -81,38 +81,35 @@ impl Faults {
     }
 }
 
-/// Puts the recorded faults in force, and takes back all others. Done again after anything that remakes a line.
+/// Puts the recorded faults in force. Done again after anything that remakes a line.
 pub fn apply(lab: &Lab, wan: &Machine) -> anyhow::Result<()> {
-    let faults = Faults::of(&lab.folder)?;
-    let running: Vec<Site> = Site::ALL
-        .into_iter()
-        .filter(|site| Machine::find(&lab.name, Role::Site(*site)).is_some())
-        .collect();
-    for site in running {
-        if has_port(wan, site) {
-            relay::set(lab, wan, site, faults.delay.get(&site).copied())?;
-            // Down on the bridge's side: the site sees its line without carrier, and keeps its own address.
-            let state = if faults.cut.contains(&Line::Site(site)) {
-                "down"
-            } else {
-                "up"
-            };
-            wan.exec(&["ip", "link", "set", &site.port(), state])?;
-        }
-    }
-    wan.exec_with(&["nft", "-f", "-"], rules::table(&faults).as_bytes())?;
-    Ok(())
+    put_in_force(lab, wan, &Faults::of(&lab.folder)?)
 }
 
-/// Changes the recorded faults and puts them in force.
+/// Changes which faults there are, puts them in force and records them.
 pub fn change(lab: &Lab, edit: impl FnOnce(&mut Faults)) -> anyhow::Result<()> {
     let _claim = crate::lab::Claim::take(&lab.name)?;
     let wan = Machine::running(&lab.name, Role::Wan)?;
     let mut faults = Faults::of(&lab.folder)?;
     edit(&mut faults);
+    put_in_force(lab, &wan, &faults)?;
     let path = lab.folder.faults();
-    fs::write(&path, serde_json::to_string(&faults)?).with_context(|| path.display().to_string())?;
-    apply(lab, &wan)
+    fs::write(&path, serde_json::to_string(&faults)?).with_context(|| path.display().to_string())
+}
+
+fn put_in_force(lab: &Lab, wan: &Machine, faults: &Faults) -> anyhow::Result<()> {
+    for site in Site::ALL.into_iter().filter(|site| has_port(wan, *site)) {
+        relay::set(lab, wan, site, faults.delay.get(&site).copied())?;
+        // Down on the bridge's side: the site sees its line without carrier, and keeps its own address.
+        let state = if faults.cut.contains(&Line::Site(site)) {
+            "down"
+        } else {
+            "up"
+        };
+        wan.exec(&["ip", "link", "set", &site.port(), state])?;
+    }
+    wan.exec_with(&["nft", "-f", "-"], rules::table(faults).as_bytes())?;
+    Ok(())
 }
 
 fn has_port(wan: &Machine, site: Site) -> bool {

@@ -10,10 +10,11 @@ pub fn table(faults: &Faults) -> String {
         .iter()
         .filter(|line| matches!(line, Line::Between(..)))
         .flat_map(|line| each_way(*line, ""));
-    let loss = faults
-        .loss
-        .iter()
-        .flat_map(|(line, percent)| each_way(*line, &format!("numgen random mod 100 < {percent} ")));
+    let loss = faults.loss.iter().flat_map(|(line, percent)| match percent {
+        // nft refuses a condition that always holds.
+        100 => each_way(*line, ""),
+        _ => each_way(*line, &format!("numgen random mod 100 < {percent} ")),
+    });
     let rules: String = cut.chain(loss).map(|rule| format!("    {rule}drop\n")).collect();
     format!(
         "table bridge faults {{}}\ndelete table bridge faults\ntable bridge faults {{\n  chain passing {{\n    \
@@ -73,5 +74,11 @@ mod tests {
         let rules = rules(|faults| drop(faults.loss.insert("pdsa2".parse().unwrap(), 30)));
         assert_eq!(rules[0], r#"iifname "w2" numgen random mod 100 < 30 drop"#);
         assert_eq!(rules[1], r#"oifname "w2" numgen random mod 100 < 30 drop"#);
+    }
+
+    #[test]
+    fn loss_of_everything_needs_no_chance() {
+        let lost = rules(|faults| drop(faults.loss.insert("pdsa2".parse().unwrap(), 100)));
+        assert_eq!(lost[0], r#"iifname "w2" drop"#);
     }
 }

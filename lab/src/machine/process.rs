@@ -119,7 +119,8 @@ pub fn descendants(init: u32) -> Vec<Process> {
 
 /// Kills a process and waits until the kernel has taken down everything that hangs on it.
 pub fn kill(pid: u32) -> Result<(), Error> {
-    let gone = |pid: u32| !fs::exists(format!("/proc/{pid}")).unwrap_or(false);
+    // A dead child of a program that has not asked after it yet is gone for us.
+    let gone = |pid: u32| state(pid).is_none_or(|state| state == "Z");
     // A pid fits: the kernel's limit is 2^22.
     match signal(Pid::from_raw(pid as i32), Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => {}
@@ -172,6 +173,10 @@ fn parent(pid: u32) -> Option<u32> {
         .get(1)?
         .parse()
         .ok()
+}
+
+fn state(pid: u32) -> Option<String> {
+    Some((*fields(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.first()?).to_owned())
 }
 
 fn pss(rollup: &str) -> Option<u64> {

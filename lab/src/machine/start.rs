@@ -78,10 +78,12 @@ fn unshare(lab: &Lab, role: Role, pause: &Path, namespaces: &[&str]) -> Result<M
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    command.spawn().map_err(|source| crate::command::Error::Start {
+    let mut holder = command.spawn().map_err(|source| crate::command::Error::Start {
         program: "setsid".to_owned(),
         source,
     })?;
+    // In a program that outlives the machine, as the tests do, somebody must ask after the child.
+    std::thread::spawn(move || holder.wait());
     let mut machine = None;
     wait(Duration::from_secs(5), || {
         machine = Machine::find(&lab.name, role);

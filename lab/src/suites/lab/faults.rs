@@ -1,8 +1,6 @@
 //! What faults do, and that they can be taken back.
 
-use std::process::Command;
-
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use super::bench::{Bench, eventually};
 use super::pods::volume_folder;
@@ -186,23 +184,18 @@ fn ping(bench: &Bench, from: Site, to: Site, options: &[&str]) -> anyhow::Result
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Sends bytes from pdsa1 to pdsa2 over TCP; gives how many came.
+/// Fetches a file of pdsa2 from pdsa1 over HTTP; gives how many bytes came.
 fn transfer(bench: &Bench) -> anyhow::Result<usize> {
     let lab = bench.lab()?;
-    let address = lab.network.wan(Site::Pdsa2).to_string();
-    let receive = site::machine(&lab, Site::Pdsa2)?;
-    let send = site::machine(&lab, Site::Pdsa1)?;
-    let receiver = receive
-        .command(&["timeout", "30", "busybox", "nc", "-l", "-p", "7777"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .context("nsenter")?;
-    let listens = || receive.exec(&["sh", "-c", "ss -ltn | grep -q :7777"]).is_ok();
-    if !crate::machine::wait(std::time::Duration::from_secs(5), listens) {
-        bail!("the receiver does not listen");
-    }
-    let script = format!("head -c {TRANSFER} /dev/zero | timeout 30 busybox nc {address} 7777");
-    let mut sender: Command = send.command(&["sh", "-c", &script]);
-    crate::command::run(&mut sender)?;
-    Ok(receiver.wait_with_output()?.stdout.len())
+    let address = format!("{}:7777", lab.network.wan(Site::Pdsa2));
+    let (server, client) = (
+        site::machine(&lab, Site::Pdsa2)?,
+        site::machine(&lab, Site::Pdsa1)?,
+    );
+    let prepare = format!("mkdir -p /run/www && head -c {TRANSFER} /dev/zero > /run/www/file");
+    server.exec(&["sh", "-c", &prepare])?;
+    server.exec(&["busybox", "httpd", "-p", &address, "-h", "/run/www"])?;
+    let url = format!("http://{address}/file");
+    let output = client.exec(&["timeout", "30", "busybox", "wget", "-q", "-O", "-", &url])?;
+    Ok(output.stdout.len())
 }
