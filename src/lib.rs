@@ -21,4 +21,5 @@ pub mod operator;
 pub mod part;
 pub mod pki;
 pub mod platform;
+pub mod plugin;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use govuc_wire::names::{PROBE_PORT, SYSTEM_NAMESPACE};
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     Client,
     runtime::events::{Recorder, Reporter},
@@ -13,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     agency,
     cluster::Cluster,
+    controller::chain,
     directory,
     leader::Elector,
     mail_store, mailbox, mailstore,
     names::SiteName,
-    pki::OwnCertificate,
+    pki::{OwnCertificate, kept},
     platform,
     telemetry::{self, Metrics},
 };
@@ -147,6 +149,13 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     metrics.lead(true);
     tracing::info!(site = %options.site, "acting");
 
+    // The site's authority is there before any Platform, so that the sites can be connected first.
+    if let Err(error) = kept::authority(&context.cluster, options.site.as_str(), Timestamp::now()).await {
+        tracing::warn!(
+            error = chain(&error),
+            "no certificate authority yet; Platform's reconcile tries again"
+        );
+    }
     let acting = stop.child_token();
     let mut controllers = controllers(&context, &acting);
     let result = tokio::select! {

@@ -1,1 +1,41 @@
-fn main() {}
+//! The kubectl plugin: `kubectl govuc …`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use govuc::{
+    controller::chain,
+    plugin::{approve, connect},
+};
+
+/// Decide on agencies, and connect the two sites.
+#[derive(Parser)]
+#[command(name = "kubectl-govuc", bin_name = "kubectl govuc", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Approve or reject an agency's application, or withdraw the decision, under your own name.
+    Approve(approve::Arguments),
+    /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
+    Connect(connect::Arguments),
+}
+
+/// Refused or failed: 1. Wrong usage is 2, by clap.
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -18,15 +18,14 @@ use uuid::Uuid;
 use super::{Administrator, Error, Place, Tree, imap};
 use crate::{
     cluster::Cluster,
-    pki::{OwnCertificate, Root, session_key},
+    pki::{OwnCertificate, Root, kept::ROOT_SECRET, session_key},
 };
 
 /// For all that is done in one connection: a few commands, each of which waits for the other site's copy.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The Secret that `kubectl govuc connect` makes the same in both clusters, and its key.
-pub const ROOT_SECRET: &str = "govuc-root";
-pub const ROOT_KEY: &str = "root";
+/// The key in the root secret.
+const ROOT_KEY: &str = "root";
 
 /// The guards of every store.
 pub struct Guards {

@@ -55,12 +55,17 @@ pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A day. The format refuses days that are in no calendar.
+/// A day that is in the calendar. Not `format: date`, with which rules see a timestamp and messages can't show it.
 pub(crate) fn date(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "format": "date",
         "maxLength": 10,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$') && \
+                int(self.substring(8, 10)) <= (self.substring(5, 7) in ['04', '06', '09', '11'] ? 30 : self.substring(5, 7) != '02' ? 31 : \
+                    int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0) ? 29 : 28)",
+            "messageExpression": r#"'"' + self + '" is not a day: write year, month and day, for example 2027-01-31'"#,
+        }],
     })
 }
 

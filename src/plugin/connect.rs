@@ -1,0 +1,296 @@
+//! `kubectl govuc connect`: makes two sites know each other. May be repeated.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use clap::Args;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Namespace, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    contexts::{self, Context},
+    output::{self, Format},
+};
+use crate::{
+    part::common_labels,
+    pki::kept::{AUTHORITY_SECRET, PEER_CONFIG_MAP, ROOT_SECRET},
+};
+use govuc_wire::names::SYSTEM_NAMESPACE;
+
+const MANAGER: &str = "govuc-connect";
+const POLL: Duration = Duration::from_secs(1);
+const ROOT_KEY: &str = "root";
+const ROOT_BYTES: usize = 32;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The two clusters, as contexts of kubeconfig: A,B
+    #[arg(long, value_delimiter = ',', num_args = 1, required = true)]
+    contexts: Vec<String>,
+    /// How long to wait for the operators to make their certificate authorities, in seconds.
+    #[arg(long, default_value_t = 120)]
+    timeout: u64,
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+/// What was found and done.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done {
+    contexts: Vec<String>,
+    /// What became of the root secret.
+    root: Root,
+    /// In which clusters the other site's certificate was written.
+    certificates_written: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Root {
+    /// Both had the same.
+    Kept,
+    /// One had it, and the other has it now.
+    Copied,
+    /// Neither had one.
+    Made,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Context(#[from] contexts::Error),
+    #[error("--contexts names {0} clusters; the service has two: write --contexts A,B")]
+    Count(usize),
+    #[error("{a} and {b} are one cluster: name the two clusters of the two sites")]
+    SameCluster { a: String, b: String },
+    #[error(
+        "{context}: there is no namespace {SYSTEM_NAMESPACE}: install the operator first (govuc manifests --site SITE)"
+    )]
+    NotInstalled { context: String },
+    #[error(
+        "{context}: the operator made no certificate authority within {seconds} s. Does it run? See kubectl -n \
+         {SYSTEM_NAMESPACE} get pods"
+    )]
+    NoAuthority { context: String, seconds: u64 },
+    #[error(
+        "{a} and {b} have different root secrets: each was connected to another site before. Nothing was changed. Keep \
+         the one of the cluster that serves: delete the other's (kubectl -n {SYSTEM_NAMESPACE} delete secret \
+         {ROOT_SECRET}) and connect again"
+    )]
+    RootsDiffer { a: String, b: String },
+    #[error("{context}: the root secret has {length} bytes, not {ROOT_BYTES}: delete it and connect again")]
+    RootLength { context: String, length: usize },
+    #[error("the system gives no random numbers")]
+    NoRandom,
+    #[error("{context}: {what} failed")]
+    Api {
+        context: String,
+        what: &'static str,
+        source: Box<kube::Error>,
+    },
+    #[error(transparent)]
+    Output(#[from] output::Error),
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let clusters = contexts::open(&arguments.contexts).await?;
+    let [a, b] = clusters.as_slice() else {
+        return Err(Error::Count(clusters.len()));
+    };
+    if uid(a, "kube-system").await? == uid(b, "kube-system").await? {
+        return Err(Error::SameCluster {
+            a: a.label().to_owned(),
+            b: b.label().to_owned(),
+        });
+    }
+    for cluster in [a, b] {
+        if uid(cluster, SYSTEM_NAMESPACE).await?.is_none() {
+            return Err(Error::NotInstalled {
+                context: cluster.label().to_owned(),
+            });
+        }
+    }
+    // First what can be refused, then what is written.
+    let root = agree(a, b).await?;
+    let patience = Duration::from_secs(arguments.timeout);
+    let of_a = authority(a, patience).await?;
+    let of_b = authority(b, patience).await?;
+    let mut written = Vec::new();
+    for (cluster, certificate) in [(a, of_b), (b, of_a)] {
+        if introduce(cluster, &certificate).await? {
+            written.push(cluster.label().to_owned());
+        }
+    }
+    let done = Done {
+        contexts: arguments.contexts,
+        root,
+        certificates_written: written,
+    };
+    let text = match (root, done.certificates_written.is_empty()) {
+        (Root::Kept, true) => "the sites were connected already; nothing was changed",
+        _ => "the sites are connected",
+    };
+    output::print(arguments.output, &done, text)?;
+    Ok(())
+}
+
+/// The same root secret in both clusters, made when neither has one.
+async fn agree(a: &Context, b: &Context) -> Result<Root, Error> {
+    let (of_a, of_b) = (root(a).await?, root(b).await?);
+    match (of_a, of_b) {
+        (Some(one), Some(two)) if one == two => Ok(Root::Kept),
+        (Some(_), Some(_)) => Err(Error::RootsDiffer {
+            a: a.label().to_owned(),
+            b: b.label().to_owned(),
+        }),
+        (Some(root), None) => {
+            keep_root(b, root).await?;
+            Ok(Root::Copied)
+        }
+        (None, Some(root)) => {
+            keep_root(a, root).await?;
+            Ok(Root::Copied)
+        }
+        (None, None) => {
+            let mut root = vec![0; ROOT_BYTES];
+            SystemRandom::new().fill(&mut root).map_err(|_| Error::NoRandom)?;
+            keep_root(a, root.clone()).await?;
+            keep_root(b, root).await?;
+            Ok(Root::Made)
+        }
+    }
+}
+
+async fn root(cluster: &Context) -> Result<Option<Vec<u8>>, Error> {
+    let secret = secrets(cluster)
+        .get_opt(ROOT_SECRET)
+        .await
+        .map_err(api(cluster, "reading the root secret"))?;
+    let Some(ByteString(root)) = secret.and_then(|secret| secret.data?.remove(ROOT_KEY)) else {
+        return Ok(None);
+    };
+    if root.len() != ROOT_BYTES {
+        return Err(Error::RootLength {
+            context: cluster.label().to_owned(),
+            length: root.len(),
+        });
+    }
+    Ok(Some(root))
+}
+
+/// Create only: a root that appeared meanwhile is never overwritten; connecting again then says that they differ.
+async fn keep_root(cluster: &Context, root: Vec<u8>) -> Result<(), Error> {
+    let secret = Secret {
+        metadata: metadata(ROOT_SECRET),
+        immutable: Some(true),
+        data: Some(BTreeMap::from([(ROOT_KEY.to_owned(), ByteString(root))])),
+        ..Default::default()
+    };
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..Default::default()
+    };
+    secrets(cluster)
+        .create(&params, &secret)
+        .await
+        .map_err(api(cluster, "writing the root secret"))?;
+    eprintln!("{}: root secret written", cluster.label());
+    Ok(())
+}
+
+/// The certificate of the site's authority, as soon as its operator has made it.
+async fn authority(cluster: &Context, patience: Duration) -> Result<String, Error> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let secret = secrets(cluster)
+            .get_opt(AUTHORITY_SECRET)
+            .await
+            .map_err(api(cluster, "reading the certificate authority"))?;
+        let certificate = secret.and_then(|secret| secret.data?.remove("tls.crt"));
+        if let Some(certificate) = certificate.and_then(|bytes| String::from_utf8(bytes.0).ok()) {
+            return Ok(certificate);
+        }
+        if begun.elapsed() >= patience {
+            return Err(Error::NoAuthority {
+                context: cluster.label().to_owned(),
+                seconds: patience.as_secs(),
+            });
+        }
+        if !told {
+            eprintln!(
+                "{}: waiting for the operator to make its certificate authority",
+                cluster.label()
+            );
+            told = true;
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Writes the peer's certificate, unless it is there; whether it did.
+async fn introduce(cluster: &Context, certificate: &str) -> Result<bool, Error> {
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
+    let wanted = BTreeMap::from([("ca.crt".to_owned(), certificate.to_owned())]);
+    let found = maps
+        .get_opt(PEER_CONFIG_MAP)
+        .await
+        .map_err(api(cluster, "reading the peer's certificate"))?;
+    if found.and_then(|map| map.data).as_ref() == Some(&wanted) {
+        return Ok(false);
+    }
+    let map = ConfigMap {
+        metadata: metadata(PEER_CONFIG_MAP),
+        data: Some(wanted),
+        ..Default::default()
+    };
+    maps.patch(
+        PEER_CONFIG_MAP,
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(&map),
+    )
+    .await
+    .map_err(api(cluster, "writing the peer's certificate"))?;
+    eprintln!("{}: the other site's certificate written", cluster.label());
+    Ok(true)
+}
+
+async fn uid(cluster: &Context, namespace: &str) -> Result<Option<String>, Error> {
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    let found = namespaces
+        .get_opt(namespace)
+        .await
+        .map_err(api(cluster, "reading a namespace"))?;
+    Ok(found.and_then(|namespace| namespace.uid()))
+}
+
+fn secrets(cluster: &Context) -> Api<Secret> {
+    Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE)
+}
+
+fn metadata(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(SYSTEM_NAMESPACE.to_owned()),
+        labels: Some(common_labels()),
+        ..Default::default()
+    }
+}
+
+fn api(cluster: &Context, what: &'static str) -> impl FnOnce(kube::Error) -> Error {
+    let context = cluster.label().to_owned();
+    move |source| Error::Api {
+        context,
+        what,
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,8 @@
+//! What `kubectl govuc` does. People's writes: each has a field manager of its own, apart from the operator's.
+
+pub mod approve;
+pub mod connect;
+mod contexts;
+mod output;
+
+pub use contexts::Error as ContextError;
