@@ -103,6 +103,11 @@ impl Running {
         let _ = kill(self.group, signal);
     }
 
+    /// To every process of the group.
+    pub fn signal_group(&self, signal: Signal) {
+        let _ = killpg(self.group, signal);
+    }
+
     /// Waits until no process of the group is left; after `patience` they are killed.
     pub async fn group_ended(&self, patience: Duration) {
         let deadline = time::Instant::now() + patience;

@@ -106,7 +106,13 @@ impl View {
 impl Turn {
     /// Until the machine says exit. An evidence that can't be made durable ends the guard too: it must not go on
     /// without (R8).
-    pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) -> Result<(), volume::Error> {
+    pub async fn run(mut self, messages: mpsc::UnboundedReceiver<Message>) -> Result<(), volume::Error> {
+        let ended = self.turns(messages).await;
+        self.gate.shut();
+        ended
+    }
+
+    async fn turns(&mut self, mut messages: mpsc::UnboundedReceiver<Message>) -> Result<(), volume::Error> {
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Event(event) => {
@@ -120,7 +126,6 @@ impl Turn {
                 Message::Alive(answer) => drop(answer.send(())),
             }
         }
-        self.gate.shut();
         Ok(())
     }
 
@@ -149,7 +154,8 @@ impl Turn {
             match action {
                 Action::ShutGate => self.gate.shut(),
                 Action::OpenGate => self.gate.open(),
-                Action::Record(evidence) => self.volume.record(&evidence)?,
+                // A slow disk must hold up the role, and nothing else.
+                Action::Record(evidence) => tokio::task::block_in_place(|| self.volume.record(&evidence))?,
                 Action::StartEngine(role) => self.order(Order::Start {
                     role,
                     sync_password: self.sync_password(),

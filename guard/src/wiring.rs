@@ -139,12 +139,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         gate,
         imap: arguments.imap,
         lmtp: arguments.lmtp,
-        incoming: Incoming {
-            store: slot.store.to_string(),
-            engine: arguments.imap,
-            events: events.clone(),
-            metrics: metrics.clone(),
-        },
+        incoming: Incoming::new(
+            slot.store.to_string(),
+            arguments.imap,
+            events.clone(),
+            metrics.clone(),
+        ),
         reporter: Reporter {
             slot: slot.clone(),
             view: view.clone(),

@@ -62,7 +62,7 @@ pub enum Action {
     Record(Evidence),
     /// Begin to start the engine; `EngineUp` or `EngineDown` follows.
     StartEngine(Role),
-    /// Begin to stop the engine; `EngineDown` follows, at once if there is none.
+    /// Begin to stop the engine; `EngineDown` follows, unless it is on its way already.
     StopEngine,
     /// Close the sync connections the peer opened.
     CloseIncoming,

@@ -28,6 +28,9 @@ pub struct SyncOffer {
     /// The sender's volume.
     pub volume: String,
     pub incarnation: u64,
+    /// Which opening of the sender's relay this connection belongs to. A later one ends the connections of those
+    /// before it, of which the receiver may not have seen the end.
+    pub opening: u64,
 }
 
 /// What the follower's guard answers.

@@ -75,7 +75,10 @@ fn sign(line: &Line<'_>) -> Option<Sign> {
 
 fn emit(line: &Line<'_>) {
     let (program, text) = (line.program, redact(line.text));
+    // Cyrus says so at every start without privileges, and needs none.
+    let harmless = text.starts_with("cannot set caps");
     match line.severity {
+        _ if harmless => tracing::debug!(target: "engine", program, "{text}"),
         0..=3 => tracing::error!(target: "engine", program, "{text}"),
         4 => tracing::warn!(target: "engine", program, "{text}"),
         5 | 6 => tracing::info!(target: "engine", program, "{text}"),

@@ -15,7 +15,12 @@ use std::{
 
 use govuc_roles::{Event, Role};
 use nix::sys::signal::Signal;
-use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc::UnboundedReceiver, time};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::TcpStream,
+    sync::mpsc::UnboundedReceiver,
+    time,
+};
 
 use crate::{
     process::{self, Processes, Running},
@@ -24,8 +29,12 @@ use crate::{
 
 /// How long the engine's processes have to end what they do, before they are killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the processes of a master that died have, which can serve nobody new.
+const ORPHANS_PATIENCE: Duration = Duration::from_secs(3);
 /// A dead engine is started again no sooner, so that a broken one doesn't burn the machine.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// In bytes.
+const LONGEST_GREETING: u64 = 4096;
 /// Before the master is told to try again a daemon that it gave up (Cyrus 3.10 does so on SIGHUP only).
 const REVIVE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -78,7 +87,7 @@ enum Ended {
 }
 
 impl Supervisor {
-    /// Until the orders' sender is gone. Every start ends with an `EngineDown`, and so does a stop of nothing.
+    /// Until the orders' sender is gone. Every start ends with an `EngineDown`, sent when no process is left.
     pub async fn run(
         self,
         mut orders: UnboundedReceiver<Order>,
@@ -86,33 +95,31 @@ impl Supervisor {
         relay_failed: impl Fn(String),
     ) {
         loop {
-            let order = tokio::select! {
-                order = orders.recv() => order,
+            let (role, sync_password) = tokio::select! {
+                order = orders.recv() => match order {
+                    None => return,
+                    // The `EngineDown` of the last engine is on its way to who ordered this.
+                    Some(Order::Stop) => continue,
+                    Some(Order::Start { role, sync_password }) => (role, sync_password),
+                },
                 // No engine, nothing to do about what the last one said.
                 Some(_) = signs.recv() => continue,
             };
-            match order {
-                None => return,
-                Some(Order::Stop) => {}
-                Some(Order::Start { role, sync_password }) => {
-                    match self.start(role, &sync_password) {
-                        Ok(engine) => {
-                            let ended = self
-                                .watch(engine, role, &mut orders, &mut signs, &relay_failed)
-                                .await;
-                            if matches!(ended, Ended::ByItself) {
-                                time::sleep(RESTART_PAUSE).await;
-                            }
-                        }
-                        Err(error) => {
-                            tracing::error!(
-                                error = &error as &dyn std::error::Error,
-                                "the engine does not start"
-                            );
-                            time::sleep(RESTART_PAUSE).await;
-                        }
-                    };
+            let ended = match self.start(role, &sync_password) {
+                Ok(engine) => {
+                    self.watch(engine, role, &mut orders, &mut signs, &relay_failed)
+                        .await
                 }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the engine does not start"
+                    );
+                    Ended::ByItself
+                }
+            };
+            if matches!(ended, Ended::ByItself) {
+                time::sleep(RESTART_PAUSE).await;
             }
             self.events.send(Event::EngineDown);
         }
@@ -182,9 +189,11 @@ impl Supervisor {
             tokio::select! {
                 status = engine.exited() => {
                     tracing::error!(%status, "the engine has ended by itself");
-                    engine.group_ended(STOP_PATIENCE).await;
+                    engine.signal_group(Signal::SIGTERM);
+                    engine.group_ended(ORPHANS_PATIENCE).await;
                     return Ended::ByItself;
                 }
+                // A start is ordered only after an `EngineDown`, so this is a stop.
                 _ = orders.recv() => {
                     tracing::info!("the engine stops");
                     self.stop(&mut engine).await;
@@ -224,10 +233,14 @@ async fn greeting(address: SocketAddr) {
 /// Whether the engine greets at this address within a second.
 pub async fn greets(address: SocketAddr) -> bool {
     let ask = async {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        let mut start = [0; 4];
-        stream.read_exact(&mut start).await.ok()?;
-        (start == *b"* OK").then_some(())
+        let stream = TcpStream::connect(address).await.ok()?;
+        // The whole line: closed with something unread, a connection is reset, and the engine logs that.
+        let mut line = String::new();
+        BufReader::new(stream.take(LONGEST_GREETING))
+            .read_line(&mut line)
+            .await
+            .ok()?;
+        line.starts_with("* OK").then_some(())
     };
     matches!(time::timeout(Duration::from_secs(1), ask).await, Ok(Some(())))
 }

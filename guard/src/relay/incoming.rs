@@ -1,6 +1,10 @@
 //! The peer's sync connections at a follower, and the fenced handshake from the receiver's side (R3).
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use govuc_roles::{Ballot, Refusal, timing};
 use govuc_wire::preamble::{self, SyncAnswer, SyncOffer};
@@ -10,6 +14,7 @@ use tokio::{
     sync::oneshot,
     time,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     metrics::{Kind, Metrics, Reason},
@@ -17,14 +22,33 @@ use crate::{
 };
 
 pub struct Incoming {
-    pub store: String,
+    store: String,
     /// Where the engine takes sync: Cyrus does so where it takes IMAP.
-    pub engine: SocketAddr,
-    pub events: Events,
-    pub metrics: Arc<Metrics>,
+    engine: SocketAddr,
+    events: Events,
+    metrics: Arc<Metrics>,
+    current: Mutex<Option<Opening>>,
+}
+
+/// The sender's opening that connections are taken for.
+struct Opening {
+    volume: String,
+    incarnation: u64,
+    number: u64,
+    until: CancellationToken,
 }
 
 impl Incoming {
+    pub fn new(store: String, engine: SocketAddr, events: Events, metrics: Arc<Metrics>) -> Self {
+        Self {
+            store,
+            engine,
+            events,
+            metrics,
+            current: Mutex::default(),
+        }
+    }
+
     /// A connection from the peer's guard, which is authenticated.
     pub async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Reason> {
         let offer = time::timeout(timing::SYNC_ANSWER, preamble::read::<SyncOffer>(&mut stream))
@@ -49,8 +73,17 @@ impl Incoming {
             volume: copy.volume.0,
             incarnation: copy.incarnation,
         };
-        let (until, mut engine) = match verdict {
-            Ok(until) => match TcpStream::connect(self.engine).await {
+        let (until, mut engine) = match verdict.map(|until| self.join(&offer, until)) {
+            Ok(None) => {
+                refuse(
+                    &mut stream,
+                    say,
+                    "a later opening of the relay is there".to_owned(),
+                )
+                .await;
+                return Err(Reason::Stale);
+            }
+            Ok(Some(until)) => match TcpStream::connect(self.engine).await {
                 Ok(engine) => (until, engine),
                 Err(error) => {
                     refuse(&mut stream, say, format!("the engine is away: {error}")).await;
@@ -86,6 +119,35 @@ impl Incoming {
             () = until.cancelled() => Ok(()),
             carried = carried => carried,
         }
+    }
+}
+
+impl Incoming {
+    /// Until when a connection of this opening may live; `None` if the sender has begun a later one. An engine's
+    /// process whose sender is gone unseen would hold locks that the next opening needs.
+    fn join(&self, offer: &SyncOffer, until: CancellationToken) -> Option<CancellationToken> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*current
+            && (&known.volume, known.incarnation) == (&offer.volume, offer.incarnation)
+            && !known.until.is_cancelled()
+        {
+            match offer.opening.cmp(&known.number) {
+                Ordering::Less => return None,
+                Ordering::Equal => return Some(known.until.clone()),
+                Ordering::Greater => {}
+            }
+        }
+        if let Some(known) = current.take() {
+            known.until.cancel();
+        }
+        let until = until.child_token();
+        *current = Some(Opening {
+            volume: offer.volume.clone(),
+            incarnation: offer.incarnation,
+            number: offer.opening,
+            until: until.clone(),
+        });
+        Some(until)
     }
 }
 

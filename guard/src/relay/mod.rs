@@ -37,9 +37,11 @@ pub struct Relay {
     state: Mutex<Progress>,
 }
 
-#[derive(Default)]
 struct Progress {
     session: Option<Session>,
+    ballot: Ballot,
+    /// Openings so far, failed attempts included.
+    openings: u64,
     /// Attempts to pair that failed in a row, and pairings that did not last.
     failed: u32,
     last_error: Option<String>,
@@ -47,6 +49,7 @@ struct Progress {
 
 /// From the machine's `Pair` to its `CloseRelay`.
 struct Session {
+    /// But for the opening's number.
     offer: SyncOffer,
     until: CancellationToken,
     opening: Option<Opening>,
@@ -75,25 +78,39 @@ impl Relay {
             full_sync,
             events,
             metrics,
-            state: Mutex::default(),
+            state: Mutex::new(Progress {
+                session: None,
+                ballot: Ballot::NONE,
+                openings: 0,
+                failed: 0,
+                last_error: None,
+            }),
         }
     }
 
     /// Brings the peer in step, trying until it is, or until `close`.
     pub fn pair(self: &Arc<Self>, ballot: Ballot, me: SlotCopy) {
         let until = CancellationToken::new();
-        self.progress().session = Some(Session {
-            offer: SyncOffer {
-                store: self.store.clone(),
-                era: ballot.era.0,
-                term: ballot.term.0,
-                volume: me.volume.0,
-                incarnation: me.incarnation,
-            },
-            until: until.clone(),
-            opening: None,
-            paired_at: None,
-        });
+        {
+            let mut progress = self.progress();
+            // What failed under another ballot says nothing of this one.
+            if progress.ballot != ballot {
+                (progress.ballot, progress.failed) = (ballot, 0);
+            }
+            progress.session = Some(Session {
+                offer: SyncOffer {
+                    store: self.store.clone(),
+                    era: ballot.era.0,
+                    term: ballot.term.0,
+                    volume: me.volume.0,
+                    incarnation: me.incarnation,
+                    opening: 0,
+                },
+                until: until.clone(),
+                opening: None,
+                paired_at: None,
+            });
+        }
         let relay = self.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -105,8 +122,13 @@ impl Relay {
 
     /// Closes every sync connection, and refuses new ones.
     pub fn close(&self) {
-        if let Some(session) = self.progress().session.take() {
+        let mut progress = self.progress();
+        if let Some(session) = progress.session.take() {
             session.until.cancel();
+            // It was paired to the end: nothing had failed.
+            if session.paired_at.is_some() {
+                progress.failed = 0;
+            }
         }
     }
 
@@ -166,16 +188,24 @@ impl Relay {
         self.progress().session.as_ref()?.opening.clone()
     }
 
-    fn offer(&self) -> Option<SyncOffer> {
-        Some(self.progress().session.as_ref()?.offer.clone())
+    /// What to say for the next opening.
+    fn next_offer(&self) -> Option<SyncOffer> {
+        let mut progress = self.progress();
+        progress.openings += 1;
+        let opening = progress.openings;
+        let offer = &progress.session.as_ref()?.offer;
+        Some(SyncOffer {
+            opening,
+            ..offer.clone()
+        })
     }
 
     /// The peer accepted: the engine's connections are let through from now on.
-    fn open(&self, copy: SlotCopy) -> Option<Opening> {
+    fn open(&self, offer: SyncOffer, copy: SlotCopy) -> Option<Opening> {
         let mut progress = self.progress();
         let session = progress.session.as_mut()?;
         let opening = Opening {
-            offer: session.offer.clone(),
+            offer,
             copy,
             until: session.until.child_token(),
         };

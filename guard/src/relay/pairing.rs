@@ -42,7 +42,7 @@ impl Relay {
     }
 
     async fn attempt(&self) -> Result<(), Error> {
-        let Some(offer) = self.offer() else {
+        let Some(offer) = self.next_offer() else {
             return Err(Error::Failed);
         };
         let (connection, copy) = self
@@ -51,7 +51,7 @@ impl Relay {
             .await
             .inspect_err(|error| self.refuse(error))?;
         drop(connection);
-        let opening = self.open(copy).ok_or(Error::Failed)?;
+        let opening = self.open(offer, copy).ok_or(Error::Failed)?;
         let status = tokio::select! {
             () = opening.until.cancelled() => return Err(Error::Failed),
             status = self.full_sync.run() => status?,

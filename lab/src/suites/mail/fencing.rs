@@ -91,6 +91,7 @@ async fn offer(
         term,
         volume: "a-test".to_owned(),
         incarnation: 1,
+        opening: 1,
     };
     preamble::write(&mut stream, &offer).await?;
     let answer = timeout(PATIENCE, preamble::read(&mut stream))

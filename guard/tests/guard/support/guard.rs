@@ -11,7 +11,12 @@ use std::{
     thread,
 };
 
-use govuc_wire::{names, preamble, status::Status, tls};
+use govuc_wire::{
+    names,
+    preamble::{self, SyncOffer},
+    status::Status,
+    tls,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -151,6 +156,12 @@ impl Slot {
         assert_eq!(status.signal(), Some(Signal::SIGKILL as i32));
     }
 
+    /// The engine's first process.
+    pub fn master(&self) -> Pid {
+        let pid = fs::read_to_string(self.path("run/master.pid")).unwrap();
+        Pid::from_raw(pid.trim().parse().unwrap())
+    }
+
     /// As `guard.json` has it.
     pub fn durable(&self) -> (u64, u64) {
         let text = fs::read(self.volume.join("guard.json")).unwrap();
@@ -231,6 +242,18 @@ impl Drop for Slot {
         if thread::panicking() {
             eprintln!("--- {}\n{}", self.site, self.log.lock().unwrap());
         }
+    }
+}
+
+/// What a primary with another volume offers.
+pub fn offer(era: u64, term: u64) -> SyncOffer {
+    SyncOffer {
+        store: STORE.into(),
+        era,
+        term,
+        volume: "another".into(),
+        incarnation: 1,
+        opening: 1,
     }
 }
 

@@ -1,34 +1,18 @@
-//! Real guards on loopback, with engines of a few lines.
-
-// A test says what it found by panicking; clippy excuses that only inside #[test] functions.
-#![allow(clippy::unwrap_used)]
-
-mod support;
+//! Roles and replication: pairing, the fenced handshake, higher evidence, moves.
 
 use govuc_wire::{
     names,
     preamble::{self, SyncAnswer, SyncOffer},
     status::{ReplicationState, Role},
     tls,
-    token::{Purpose, SessionKey, Subject},
-};
-use nix::sys::signal::Signal;
-use support::{
-    eventually,
-    guard::{KEY, STORE, Slot, line, runtime, slots, user},
-    pki::Authority,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-fn offer(era: u64, term: u64) -> SyncOffer {
-    SyncOffer {
-        store: STORE.into(),
-        era,
-        term,
-        volume: "another".into(),
-        incarnation: 1,
-    }
-}
+use crate::support::{
+    eventually,
+    guard::{STORE, Slot, line, offer, runtime, slots},
+    pki::Authority,
+};
 
 /// What a follower answers the peer's guard.
 fn offered(slot: &Slot, authority: &Authority, offer: &SyncOffer) -> SyncAnswer {
@@ -214,170 +198,40 @@ fn a_store_is_assigned_to_the_other_site_and_back() {
 }
 
 #[test]
-fn a_restarted_guard_keeps_its_volume_and_an_emptied_one_is_another() {
+fn a_later_opening_of_the_relay_ends_the_connections_of_an_earlier_one() {
     let authority = Authority::new();
     let (_, mut follower) = slots(&authority);
-    follower.assign(1, 4, "pdsa1");
+    follower.assign(1, 1, "pdsa1");
     follower.start();
-    let first = follower.wait_for_state(&authority, "Follower");
-    assert_eq!(first.incarnation, 1);
-    assert!(follower.signal(Signal::SIGTERM).success());
-    follower.start();
-    let second = follower.wait_for_state(&authority, "Follower");
-    assert_eq!(
-        (&second.volume, second.incarnation, second.term),
-        (&first.volume, 2, 4)
-    );
-
-    follower.kill();
-    std::fs::remove_dir_all(&follower.volume).unwrap();
-    follower.start();
-    let third = follower.wait_for_state(&authority, "Follower");
-    assert_ne!(third.volume, first.volume);
-    assert_eq!(third.incarnation, 1);
-}
-
-#[test]
-fn each_protocol_admits_its_own_identities_only() {
-    let authority = Authority::new();
-    let (mut primary, _) = slots(&authority);
-    primary.assign(1, 1, "pdsa1");
-    primary.start();
-    primary.wait_for_state(&authority, "Alone");
-    let parts = ["front-door", "operator", "mx", "submission", STORE];
-    for (alpn, admitted) in [
-        (Some(tls::ALPN_IMAP), &["front-door", "operator"][..]),
-        (None, &["mx", "submission"]),
-        (Some(tls::ALPN_SYNC), &[STORE]),
-        (Some(tls::ALPN_STATUS), &["operator"]),
-    ] {
-        for part in parts {
-            let served = runtime().block_on(async {
-                let identity = [names::identity(part, "pdsa2")];
-                let mut stream = primary.dial(&authority, &identity, alpn).await.unwrap();
-                // Two protocols wait for a first line; the others don't mind one.
-                let _ = match alpn == Some(tls::ALPN_SYNC) {
-                    true => preamble::write(&mut stream, &offer(1, 1)).await,
-                    false => preamble::write(&mut stream, &user()).await,
-                };
-                matches!(stream.read(&mut [0; 1]).await, Ok(1..))
-            });
-            assert_eq!(served, admitted.contains(&part), "{part} with {alpn:?}");
-        }
-    }
-    let stranger = Authority::new();
-    let refused = runtime().block_on(primary.status(&stranger));
-    assert!(refused.is_none());
-    // Of five parts at four protocols, six are admitted.
-    let (_, metrics) = primary.probe("/metrics");
-    assert!(metrics.contains("reason=\"Identity\"} 14"), "{metrics}");
-}
-
-#[test]
-fn a_rotated_certificate_is_taken_up_without_a_restart() {
-    let (old, new) = (Authority::new(), Authority::new());
-    let (mut follower, _) = slots(&old);
-    follower.assign(1, 1, "pdsa2");
-    follower.start();
-    let before = follower.wait_for_state(&old, "Follower");
-    // A half-written pair changes nothing.
-    std::fs::write(follower.tls().join("tls.crt"), "-----BEGIN CERT").unwrap();
-    eventually("the refusal", || {
-        let log = follower.log.lock().unwrap();
-        log.contains("the changed certificate is not taken").then_some(())
-    });
-    follower.wait_for_state(&old, "Follower");
-    new.issue(&follower.tls(), &follower.names());
-    let after = follower.wait_for_state(&new, "Follower");
-    assert_eq!(before.incarnation, after.incarnation);
-    assert!(runtime().block_on(follower.status(&old)).is_none());
-}
-
-#[test]
-fn sigterm_shuts_the_gate_and_stops_the_engine() {
-    let authority = Authority::new();
-    let (mut primary, _) = slots(&authority);
-    primary.assign(1, 1, "pdsa1");
-    primary.start();
-    primary.wait_for_state(&authority, "Alone");
-    let runtime = runtime();
-    let mut user = runtime.block_on(primary.imap(&authority));
-    assert_eq!(runtime.block_on(line(&mut user)), "* OK ready");
-    assert!(primary.signal(Signal::SIGTERM).success());
-    assert_eq!(runtime.block_on(line(&mut user)), "");
-    let log = primary.log.lock().unwrap();
-    assert!(log.contains("the engine stops"), "{log}");
-}
-
-#[test]
-fn a_token_is_asked_for_by_the_engine_and_never_logged() {
-    use std::io::{Read, Write};
-    let authority = Authority::new();
-    let (mut primary, _) = slots(&authority);
-    primary.assign(1, 1, "pdsa1");
-    primary.start();
-    primary.wait_for_state(&authority, "Alone");
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let mint = |era| {
-        let subject = Subject {
-            purpose: Purpose::Session,
-            user: "3f",
-            store: STORE,
-            era,
-        };
-        SessionKey::new(&KEY).unwrap().mint(subject, now)
+    follower.wait_for_state(&authority, "Follower");
+    let opening = |number| SyncOffer {
+        opening: number,
+        ..offer(1, 1)
     };
-    let ask = |token: &str| {
-        let mut socket = std::os::unix::net::UnixStream::connect(primary.path("run/saslauthd/mux")).unwrap();
-        for field in ["3f", token, "imap", ""] {
-            socket.write_all(&(field.len() as u16).to_be_bytes()).unwrap();
-            socket.write_all(field.as_bytes()).unwrap();
-        }
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).unwrap();
-        answer
+    runtime().block_on(async {
+        let peer = [names::identity(STORE, "pdsa1")];
+        let mut first = follower
+            .dial(&authority, &peer, Some(tls::ALPN_SYNC))
+            .await
+            .unwrap();
+        preamble::write(&mut first, &opening(1)).await.unwrap();
+        assert!(preamble::read::<SyncAnswer>(&mut first).await.unwrap().accepted);
+        assert_eq!(line(&mut first).await, "* OK ready");
+        let mut second = follower
+            .dial(&authority, &peer, Some(tls::ALPN_SYNC))
+            .await
+            .unwrap();
+        preamble::write(&mut second, &opening(2)).await.unwrap();
+        assert!(preamble::read::<SyncAnswer>(&mut second).await.unwrap().accepted);
+        // Its sender may be gone without a word; what it held in the engine must not wait for that.
+        assert_eq!(line(&mut first).await, "");
+        assert_eq!(line(&mut second).await, "* OK ready");
+    });
+    assert!(!offered(&follower, &authority, &opening(1)).accepted);
+    assert!(offered(&follower, &authority, &opening(2)).accepted);
+    let restarted = SyncOffer {
+        incarnation: 2,
+        ..opening(1)
     };
-    let (good, stale) = (mint(1), mint(2));
-    assert_eq!(ask(&good), b"\0\x02OK");
-    assert_eq!(ask(&stale), b"\0\x02NO");
-    // The engine's own log is the other way by which one could get out.
-    let log = std::os::unix::net::UnixDatagram::unbound().unwrap();
-    let line = format!("<19>imap[7]: badlogin: 3f {good}");
-    log.send_to(line.as_bytes(), primary.path("run/log")).unwrap();
-    let logged = eventually("the engine's line", || {
-        let log = primary.log.lock().unwrap().clone();
-        log.contains("badlogin: 3f [token]").then_some(log)
-    });
-    for token in [good, stale] {
-        assert!(!logged.contains(&token));
-    }
-}
-
-#[test]
-fn a_second_guard_on_a_volume_and_a_bad_configuration_are_refused() {
-    let authority = Authority::new();
-    let (mut one, mut two) = slots(&authority);
-    one.assign(1, 1, "pdsa2");
-    one.start();
-    one.wait_for_state(&authority, "Follower");
-    two.volume = one.volume.clone();
-    two.assign(1, 1, "pdsa1");
-    two.start();
-    eventually("the refusal", || {
-        two.log
-            .lock()
-            .unwrap()
-            .contains("another guard runs on this volume")
-            .then_some(())
-    });
-    // A running guard keeps its role when the file is spoilt, and says so.
-    std::fs::write(one.path("store.json"), "{").unwrap();
-    let said = eventually("the complaint", || {
-        runtime().block_on(one.status(&authority))?.assignment_error
-    });
-    assert!(said.contains("store.json"), "{said}");
-    one.wait_for_state(&authority, "Follower");
+    assert!(offered(&follower, &authority, &restarted).accepted);
 }

@@ -58,7 +58,7 @@ impl Engine {
         std::fs::create_dir_all(folder).unwrap();
         program(
             "master",
-            "#!/bin/sh\ntrap 'exit 0' TERM\nwhile kill -0 $PPID 2> /dev/null; do sleep 0.1; done\n",
+            "#!/bin/sh\ntrap 'exit 0' TERM\necho $$ > \"${2%/*}/master.pid\"\nwhile kill -0 $PPID 2> /dev/null; do sleep 0.1; done\n",
         );
         program(
             "sync_client",
