@@ -1,4 +1,4 @@
-//! What several tests need.
+//! Committed files against what is generated.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! `crds/` is what the types say.
 
-mod support;
+use crate::committed;
 
 #[test]
 fn the_committed_kinds_are_what_the_types_generate() {
-    support::compare("crds", govuc::manifests::crds().unwrap());
+    committed::compare("crds", govuc::manifests::crds().unwrap());
 }

@@ -1,13 +1,12 @@
 //! `manifests/` is what the installation says.
 
-mod support;
-
+use crate::committed;
 use govuc::manifests::{Installation, installation};
 
 #[test]
 fn the_committed_installation_is_what_the_operator_generates() {
     let wanted = Installation::new("pdsa1".parse().unwrap(), Vec::new()).unwrap();
-    support::compare("manifests", installation(&wanted).unwrap());
+    committed::compare("manifests", installation(&wanted).unwrap());
 }
 
 #[test]
@@ -21,7 +20,10 @@ fn every_admission_policy_is_bound_under_its_own_name() {
         count("ValidatingAdmissionPolicy"),
         count("ValidatingAdmissionPolicyBinding")
     );
-    assert_eq!(text.matches("reason: Forbidden").count(), text.matches("messageExpression:").count());
+    assert_eq!(
+        text.matches("reason: Forbidden").count(),
+        text.matches("messageExpression:").count()
+    );
 }
 
 #[test]

@@ -1,0 +1,2 @@
+//! Two API servers.
+fn main() {}

@@ -1,0 +1,241 @@
+//! An API server in memory: enough of it to see whether a reconcile converges, and what it writes.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::{Client, Resource, client::Body};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+/// One cluster. Clones share it.
+#[derive(Clone, Default)]
+pub struct ApiServer(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// By path.
+    objects: BTreeMap<String, Value>,
+    version: u64,
+    /// What was written, as `METHOD path`.
+    writes: Vec<String>,
+    requests: usize,
+}
+
+impl ApiServer {
+    pub fn client(&self) -> Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let server = server.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect_bytes().await.unwrap();
+                let query = parts.uri.query().unwrap_or_default();
+                let (code, answer) =
+                    server
+                        .0
+                        .lock()
+                        .unwrap()
+                        .answer(&parts.method, parts.uri.path(), query, &body);
+                let response = Response::builder()
+                    .status(code)
+                    .body(Body::from(serde_json::to_vec(&answer).unwrap()))
+                    .unwrap();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    /// Puts an object there, as a person would.
+    pub fn put<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        let mut value = serde_json::to_value(object).unwrap();
+        value["apiVersion"] = json!(K::api_version(&()));
+        value["kind"] = json!(K::kind(&()));
+        let path = path::<K>(
+            object.meta().namespace.as_deref(),
+            object.meta().name.as_deref().unwrap(),
+        );
+        let mut state = self.0.lock().unwrap();
+        let old = state.objects.get(&path).cloned();
+        // A person's apply touches neither status nor finalizers, and counts as an edit.
+        if let Some(old) = old {
+            value["status"] = old["status"].clone();
+            value["metadata"]["finalizers"] = old["metadata"]["finalizers"].clone();
+            value["metadata"]["uid"] = old["metadata"]["uid"].clone();
+            value["metadata"]["generation"] = json!(old["metadata"]["generation"].as_u64().unwrap_or(0) + 1);
+        }
+        state.store(&path, value);
+    }
+
+    pub fn get<K: Resource<DynamicType = ()> + DeserializeOwned>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Option<K> {
+        let state = self.0.lock().unwrap();
+        let value = state.objects.get(&path::<K>(namespace, name))?;
+        Some(serde_json::from_value(value.clone()).unwrap())
+    }
+
+    /// Marks as deleted what is held, and takes away what is not.
+    pub fn delete<K: Resource<DynamicType = ()>>(&self, namespace: Option<&str>, name: &str) {
+        self.0.lock().unwrap().delete(&path::<K>(namespace, name));
+    }
+
+    /// What was written since this was asked last.
+    pub fn writes(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().writes)
+    }
+
+    /// How many requests came since this was asked last.
+    pub fn requests(&self) -> usize {
+        std::mem::take(&mut self.0.lock().unwrap().requests)
+    }
+
+    /// Every object of a kind.
+    pub fn list<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
+        let state = self.0.lock().unwrap();
+        let kind = K::kind(&());
+        let all = state
+            .objects
+            .values()
+            .filter(|object| object["kind"] == json!(kind));
+        all.map(|object| serde_json::from_value(object.clone()).unwrap())
+            .collect()
+    }
+}
+
+impl State {
+    fn answer(&mut self, method: &Method, path: &str, query: &str, body: &[u8]) -> (StatusCode, Value) {
+        self.requests += 1;
+        if method != Method::GET {
+            self.writes.push(format!("{method} {path}"));
+        }
+        let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        match method.as_str() {
+            "GET" if is_collection(path) => self.collection(path),
+            "GET" => self
+                .objects
+                .get(path)
+                .map_or_else(not_found, |object| (StatusCode::OK, object.clone())),
+            "POST" if path.ends_with("/events") => (StatusCode::CREATED, body),
+            "POST" => {
+                let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap());
+                (StatusCode::CREATED, self.store(&path, body))
+            }
+            "PATCH" if path.ends_with("/status") => {
+                let path = path.trim_end_matches("/status").to_owned();
+                let Some(mut object) = self.objects.get(&path).cloned() else {
+                    return not_found();
+                };
+                object["status"] = body["status"].clone();
+                (StatusCode::OK, self.store(&path, object))
+            }
+            "PATCH" => {
+                let mut object = self.objects.get(path).cloned().unwrap_or_else(|| json!({}));
+                let own_finalizers = query.contains("govuc-finalizer");
+                merge(&mut object, &body);
+                if own_finalizers
+                    && body["metadata"]["finalizers"] == json!([])
+                    && !object["metadata"]["deletionTimestamp"].is_null()
+                {
+                    self.objects.remove(path);
+                    return (StatusCode::OK, object);
+                }
+                (StatusCode::OK, self.store(path, object))
+            }
+            "DELETE" => {
+                self.delete(path);
+                (
+                    StatusCode::OK,
+                    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}),
+                )
+            }
+            other => panic!("{other} {path} is not served"),
+        }
+    }
+
+    fn collection(&self, path: &str) -> (StatusCode, Value) {
+        let prefix = format!("{path}/");
+        let items: Vec<&Value> = self
+            .objects
+            .range(prefix.clone()..)
+            .take_while(|(path, _)| path.starts_with(&prefix))
+            .map(|(_, object)| object)
+            .collect();
+        (
+            StatusCode::OK,
+            json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items}),
+        )
+    }
+
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        let metadata = &mut object["metadata"];
+        metadata["resourceVersion"] = json!(self.version.to_string());
+        if metadata["uid"].is_null() {
+            metadata["uid"] = json!(format!("uid-{}", self.version));
+        }
+        if metadata["generation"].is_null() {
+            metadata["generation"] = json!(1);
+        }
+        self.objects.insert(path.to_owned(), object.clone());
+        object
+    }
+
+    fn delete(&mut self, path: &str) {
+        let Some(object) = self.objects.get_mut(path) else {
+            return;
+        };
+        let held = object["metadata"]["finalizers"]
+            .as_array()
+            .is_some_and(|held| !held.is_empty());
+        if held {
+            object["metadata"]["deletionTimestamp"] = json!("2026-11-24T00:00:00Z");
+        } else {
+            self.objects.remove(path);
+        }
+    }
+}
+
+fn path<K: Resource<DynamicType = ()>>(namespace: Option<&str>, name: &str) -> String {
+    format!("{}/{name}", K::url_path(&(), namespace))
+}
+
+/// The plural is the last but one word of an object's path; every kind here has a plural in `s`.
+fn is_collection(path: &str) -> bool {
+    let words: Vec<&str> = path.split('/').skip(1).collect();
+    let rest = if words[0] == "api" {
+        &words[2..]
+    } else {
+        &words[3..]
+    };
+    match rest {
+        ["namespaces", _, _, _] => false,
+        ["namespaces", _, _] => true,
+        [_, _] => false,
+        _ => true,
+    }
+}
+
+fn not_found() -> (StatusCode, Value) {
+    (
+        StatusCode::NOT_FOUND,
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "NotFound", "code": 404, "message": ""}),
+    )
+}
+
+fn merge(object: &mut Value, change: &Value) {
+    match (object, change) {
+        (Value::Object(object), Value::Object(change)) => {
+            for (key, change) in change {
+                merge(object.entry(key).or_insert(Value::Null), change);
+            }
+        }
+        (object, change) => *object = change.clone(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Objects and a cluster to begin with.
+
+use std::sync::Arc;
+
+use govuc::{
+    operator::{Context, Images, Options},
+    telemetry::Metrics,
+};
+use govuc_api::{Agency, Mailbox, Platform};
+use kube::{
+    Resource,
+    runtime::{
+        reflector::{self, Lookup, Store},
+        watcher::Event,
+    },
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::{
+    api_server::ApiServer,
+    committed::root,
+    fakes::{Directory, Mail, Opened},
+};
+
+/// One site's cluster, with what both sites share.
+pub struct Site {
+    pub server: ApiServer,
+    pub context: Arc<Context>,
+    pub directory: Arc<Directory>,
+    pub mail: Arc<Mail>,
+}
+
+impl Site {
+    /// The lead, with the Platform of the examples.
+    pub fn lead() -> Self {
+        Self::new("pdsa1", Arc::default(), Arc::default())
+    }
+
+    /// The other site of the same service.
+    pub fn other(&self) -> Self {
+        Self::new("pdsa2", self.directory.clone(), self.mail.clone())
+    }
+
+    fn new(site: &str, directory: Arc<Directory>, mail: Arc<Mail>) -> Self {
+        let server = ApiServer::default();
+        server.put(&example::<Platform>("platform.yaml"));
+        let options = Options {
+            site: site.parse().unwrap(),
+            images: images(),
+            replica: "test".to_owned(),
+        };
+        let mut context = Context::new(server.client(), &options, Metrics::default());
+        context.directory = Arc::new(Opened(directory.clone()));
+        context.mail = mail.clone();
+        Self {
+            server,
+            context: Arc::new(context),
+            directory,
+            mail,
+        }
+    }
+
+    /// A cache of what the cluster has now.
+    pub fn cache<K>(&self) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + DeserializeOwned + 'static,
+    {
+        let (store, mut writer) = reflector::store();
+        writer.apply_watcher_event(&Event::Init);
+        for object in self.server.list::<K>() {
+            writer.apply_watcher_event(&Event::InitApply(object));
+        }
+        writer.apply_watcher_event(&Event::InitDone);
+        store
+    }
+}
+
+/// A file of `examples/`.
+pub fn example<K: DeserializeOwned>(path: &str) -> K {
+    let path = root().join("examples").join(path);
+    let text = std::fs::read_to_string(&path).unwrap();
+    serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The agency `kkr` of the examples, approved.
+pub fn kkr() -> Agency {
+    approved(example("agencies/kkr.yaml"))
+}
+
+pub fn approved(mut agency: Agency) -> Agency {
+    agency.spec.approval = serde_json::from_value(json!({
+        "decision": "Approved", "decidedBy": "approver", "on": "2026-11-24",
+    }))
+    .unwrap();
+    agency
+}
+
+/// Ali of the examples.
+pub fn ali() -> Mailbox {
+    example("mailboxes/ali-ahmad.yaml")
+}
+
+fn images() -> Images {
+    let image = |name: &str| format!("localhost/govuc/{name}:dev");
+    Images {
+        openldap: image("openldap"),
+        postfix: image("postfix"),
+        nginx: image("nginx"),
+        haproxy: image("haproxy"),
+        filter: image("filter"),
+        cyrus: image("cyrus"),
+        router: image("router"),
+    }
+}
