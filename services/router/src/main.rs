@@ -1,1 +1,102 @@
-fn main() {}
+//! Parses the command line, wires the parts and ends them in order.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use govuc_directory::Suffix;
+use govuc_router::{
+    args::{Cli, Common, FrontDoor, Mta, Role},
+    door::{self, Door, Texts},
+    postfix,
+    probes::{self, Readiness},
+    providers::Providers,
+    relay::{self, Certificates},
+    sign_in::SignIn,
+    telemetry::Metrics,
+    tickets::Tickets,
+};
+use govuc_wire::{tls::Files, token::SessionKey};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .init();
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("signals can't be watched")?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        terminate.recv().await;
+        tracing::info!("told to end");
+        stopping.cancel();
+    });
+    match cli.role {
+        Role::FrontDoor(args) => front_door(args, stop).await,
+        Role::Mta(args) => mta(args, stop).await,
+    }
+}
+
+async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
+    let key = std::fs::read(&args.session_key)
+        .with_context(|| format!("{} can't be read", args.session_key.display()))?;
+    let session_key = SessionKey::new(&key)?;
+    let (providers, metrics) = common(&args.common, &stop).await?;
+    let tickets = Arc::new(Tickets::new(Instant::now()));
+    let door = Arc::new(Door {
+        sign_in: SignIn::new(providers.clone(), metrics.clone())?,
+        providers,
+        session_key,
+        tickets: tickets.clone(),
+        relay_port: args.relay_port,
+        site: args.common.site,
+        peer: args.common.peer,
+        texts: Texts::of_domain(&args.common.domain),
+        metrics: metrics.clone(),
+    });
+    let certificates = Arc::new(Certificates::new(Files::new(args.common.tls)));
+    let listener = relay::listen(args.relay_port)
+        .with_context(|| format!("port {} of loopback can't be listened at", args.relay_port))?;
+    let carrying = relay::serve(listener, tickets, certificates, metrics, stop.clone());
+    let asked = probes::serve(bind(args.listen).await?, door::routes(door), stop);
+    let ((), asked) = tokio::join!(carrying, asked);
+    asked.context("nginx can't be answered any more")
+}
+
+async fn mta(args: Mta, stop: CancellationToken) -> Result<()> {
+    let (providers, metrics) = common(&args.common, &stop).await?;
+    postfix::serve(bind(args.listen).await?, providers, metrics, stop).await;
+    Ok(())
+}
+
+/// What both roles have: the directory, and the port for probes.
+async fn common(args: &Common, stop: &CancellationToken) -> Result<(Providers, Metrics)> {
+    let suffix = Suffix::of_domain(&args.domain).context("--domain is not usable")?;
+    let metrics = Metrics::default();
+    let files = Files::new(&args.tls);
+    let providers = Providers::of_sites(&args.site, &args.peer, &suffix, &files, metrics.clone());
+    let readiness = Readiness::default();
+    let routes = probes::routes(readiness.clone(), metrics.clone());
+    let serving = probes::serve(bind(args.probes).await?, routes, stop.clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "probes can't be answered any more");
+        }
+    });
+    tokio::spawn(readiness.watch(providers.clone(), stop.clone()));
+    Ok((providers, metrics))
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} can't be listened at"))
+}

@@ -1,0 +1,20 @@
+//! Where a user's mail lives: asked by the front door and by Postfix.
+//!
+//! ```text
+//! nginx ── auth_http ──> door::auth ── sign_in ── providers ──> directory of the own site, else the peer's
+//!    └──── bytes ──────> relay ── mutual TLS ──> the store's primary, or submission
+//! Postfix ─ socketmap ─> postfix ──── providers ──┘
+//! ```
+//!
+//! A password is seen here once. What is kept of it is a keyed hash in memory; what is handed on is a token of a minute.
+
+pub mod args;
+pub mod door;
+pub mod postfix;
+pub mod probes;
+pub mod providers;
+pub mod relay;
+pub mod secret;
+pub mod sign_in;
+pub mod telemetry;
+pub mod tickets;
