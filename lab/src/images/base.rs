@@ -35,15 +35,23 @@ pub(super) struct Base {
     pub digest: String,
 }
 
-/// The base out of the cache at `root`, made first when it is not there or the recipe changed.
-pub(super) fn archive(root: &Path, report: &dyn Fn(&str)) -> Result<Base, Error> {
+/// Where the archive of the base is, known by the recipe it is made by.
+fn place(root: &Path) -> PathBuf {
     let recipe = ring::digest::digest(&ring::digest::SHA256, format!("{SUITE} {ARGUMENTS:?}").as_bytes());
-    let archive = root.join(format!("base@{}.tar", &hex::encode(recipe)[..12]));
-    let noted = archive.with_extension("sha256");
-    if archive.exists()
-        && let Ok(digest) = fs::read_to_string(&noted)
-    {
-        return Ok(Base { archive, digest });
+    root.join(format!("base@{}.tar", &hex::encode(recipe)[..12]))
+}
+
+/// The base out of the cache at `root`.
+pub(super) fn made(root: &Path) -> Option<Base> {
+    let archive = place(root);
+    let digest = fs::read_to_string(archive.with_extension("sha256")).ok()?;
+    archive.exists().then_some(Base { archive, digest })
+}
+
+/// Makes the base, unless another process just did.
+pub(super) fn make(root: &Path, report: &dyn Fn(&str)) -> Result<Base, Error> {
+    if let Some(base) = made(root) {
+        return Ok(base);
     }
     if !installed("mmdebstrap") {
         return Err(Error::Missing {
@@ -51,6 +59,7 @@ pub(super) fn archive(root: &Path, report: &dyn Fn(&str)) -> Result<Base, Error>
             remedy: "apt-get install mmdebstrap",
         });
     }
+    let archive = place(root);
     let start = Instant::now();
     report("image base: making debian:trixie-slim with mmdebstrap");
     let unfinished = archive.with_extension("part.tar");
@@ -60,6 +69,7 @@ pub(super) fn archive(root: &Path, report: &dyn Fn(&str)) -> Result<Base, Error>
     logged(&mut command, "making the base image", &log)?;
     let digest = context::digest(&unfinished)?;
     fs::rename(&unfinished, &archive).at("rename", &unfinished)?;
+    let noted = archive.with_extension("sha256");
     fs::write(&noted, &digest).at("write", &noted)?;
     report(&format!(
         "image base: made in {:.1} s",

@@ -15,7 +15,7 @@ use super::{At, Error, ImageSpec};
 /// Raised when this module builds differently from the same files.
 const FORMAT: &str = "govuc image 1";
 
-/// Copies the folder, programs and other folders of `spec` to a folder of `contexts` and returns it.
+/// Copies the folder, programs and other folders of `spec` to a new folder of `contexts` and returns it.
 ///
 /// Permissions become 0644 or 0755 and every time the epoch: a checkout's umask and clock would otherwise be
 /// part of the layers, and buildah would find nothing in its cache.
@@ -26,9 +26,6 @@ pub(super) fn stage(
     contexts: &Path,
 ) -> Result<PathBuf, Error> {
     let to = contexts.join(spec.name.as_str());
-    if to.exists() {
-        fs::remove_dir_all(&to).at("remove", &to)?;
-    }
     copy(&spec.folder, &to)?;
     let manifest = to.join(MANIFEST);
     if manifest.exists() {
@@ -181,13 +178,8 @@ mod tests {
 
         fn key(&self, base: &str) -> String {
             let programs = [("govuc-guard".to_owned(), self.root.path().join("govuc-guard"))].into();
-            let staged = stage(
-                self.root.path(),
-                &self.spec,
-                &programs,
-                &self.root.path().join("context"),
-            )
-            .unwrap();
+            let contexts = tempfile::tempdir().unwrap();
+            let staged = stage(self.root.path(), &self.spec, &programs, contexts.path()).unwrap();
             assert!(staged.join("bin/govuc-guard").exists());
             assert!(staged.join("conf/b.conf").exists() && !staged.join(MANIFEST).exists());
             key(&staged, base).unwrap()

@@ -139,32 +139,29 @@ pub fn build(
         .collect()
 }
 
-/// The image part of the cache, held by one process at a time.
+/// The image part of the cache. Looking up what was built needs no lock: only building does.
 struct Workshop<'a> {
     root: PathBuf,
-    buildah: Buildah,
     report: &'a dyn Fn(&str),
-    /// Two builds in one store would take each other's containers for leftovers.
-    _lock: File,
 }
 
 impl<'a> Workshop<'a> {
     fn open(cache: &Path, report: &'a dyn Fn(&str)) -> Result<Self, Error> {
         let root = cache.join("images");
         fs::create_dir_all(&root).at("make", &root)?;
-        let path = root.join("lock");
+        Ok(Self { root, report })
+    }
+
+    /// Held while building. Two buildahs of one store, each in a mount namespace of its own, could take away each
+    /// other's mounts; and two cores build one image as fast as two.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.root.join("lock");
         let lock = File::create(&path).at("make", &path)?;
         if lock.try_lock().is_err() {
-            report("images: waiting for another build in the same cache");
+            (self.report)("images: waiting for another build in the same cache");
             lock.lock().at("lock", &path)?;
         }
-        let buildah = Buildah::in_folder(&root)?;
-        Ok(Self {
-            root,
-            buildah,
-            report,
-            _lock: lock,
-        })
+        Ok(lock)
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf, Error> {
@@ -179,8 +176,17 @@ impl<'a> Workshop<'a> {
         spec: &ImageSpec,
         programs: &BTreeMap<String, PathBuf>,
     ) -> Result<BuiltImage, Error> {
-        let base = base::archive(&self.root, self.report)?;
-        let staged = context::stage(repository, spec, programs, &self.folder("context")?)?;
+        let base = match base::made(&self.root) {
+            Some(base) => base,
+            None => {
+                let _held = self.lock()?;
+                base::make(&self.root, self.report)?
+            }
+        };
+        // A context of its own: another process may be reading the one it staged.
+        let contexts = self.folder("context")?;
+        let context = tempfile::tempdir_in(&contexts).at("make a folder in", &contexts)?;
+        let staged = context::stage(repository, spec, programs, context.path())?;
         let key = context::key(&staged, &base.digest)?;
         let archives = self.folder("archives")?;
         let image = BuiltImage {
@@ -188,18 +194,22 @@ impl<'a> Workshop<'a> {
             reference: format!("{}:{key}", spec.name.repository()),
             archive: archives.join(format!("{}@{key}.tar", spec.name)),
         };
-        if image.archive.exists() {
-            // Makes it the newest, so that the pruning below keeps what is used.
-            touch(&image.archive)?;
+        if used(&image.archive)? {
+            return Ok(image);
+        }
+        let _held = self.lock()?;
+        if used(&image.archive)? {
             return Ok(image);
         }
         let start = Instant::now();
         (self.report)(&format!("image {}: building", spec.name));
-        self.buildah.base(&base, &self.folder("log")?)?;
+        let logs = self.folder("log")?;
+        let buildah = Buildah::in_folder(&self.root)?;
+        buildah.base(&base, &logs)?;
         let dev = spec.name.development();
-        let log = self.folder("log")?.join(format!("{}.log", spec.name));
-        self.buildah.build(&staged, &[&image.reference, &dev], &log)?;
-        archive::write(&self.buildah, &image, &dev, &self.root, &log)?;
+        let log = logs.join(format!("{}.log", spec.name));
+        buildah.build(&staged, &[&image.reference, &dev], &log)?;
+        archive::write(&buildah, &image, &dev, &self.root, &log)?;
         prune(&archives, &spec.name)?;
         let size = fs::metadata(&image.archive).at("look at", &image.archive)?.len() / 1_000_000;
         let seconds = start.elapsed().as_secs_f64();
@@ -233,10 +243,16 @@ fn prune(archives: &Path, name: &ImageName) -> Result<(), Error> {
     Ok(())
 }
 
-fn touch(path: &Path) -> Result<(), Error> {
-    File::open(path)
-        .and_then(|file| file.set_modified(std::time::SystemTime::now()))
-        .at("touch", path)
+/// Whether there is an archive. It becomes the newest, so that pruning keeps what is used.
+fn used(archive: &Path) -> Result<bool, Error> {
+    match File::open(archive) {
+        Ok(file) => file
+            .set_modified(std::time::SystemTime::now())
+            .at("touch", archive)
+            .map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).at("open", archive),
+    }
 }
 
 /// Runs `command` with all its output in `log`.

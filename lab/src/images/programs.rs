@@ -1,12 +1,13 @@
 //! The workspace's own programs that go into images.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Error, ImageSpec, installed};
+use super::{At, Error, ImageSpec, installed};
 
 /// Builds every program that `specs` name and returns where the stripped copies are.
 ///
@@ -76,23 +77,22 @@ fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
+/// Puts the copy there in one step: another process may be reading the one before.
 fn strip(from: &Path, to: &Path) -> Result<PathBuf, Error> {
-    let status = Command::new("strip")
-        .arg("-o")
-        .arg(to)
-        .arg(from)
-        .status()
-        .map_err(|source| Error::Start {
-            program: "strip".into(),
-            source,
-        })?;
-    if status.success() {
-        Ok(to.to_owned())
-    } else {
-        Err(Error::NoProgram {
+    let unfinished = to.with_extension(format!("{}.part", std::process::id()));
+    let mut command = Command::new("strip");
+    command.arg("-o").arg(&unfinished).arg(from);
+    let status = command.status().map_err(|source| Error::Start {
+        program: "strip".into(),
+        source,
+    })?;
+    if !status.success() {
+        return Err(Error::NoProgram {
             program: from.display().to_string(),
-        })
+        });
     }
+    fs::rename(&unfinished, to).at("rename", &unfinished)?;
+    Ok(to.to_owned())
 }
 
 #[cfg(test)]
