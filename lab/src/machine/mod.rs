@@ -5,6 +5,8 @@ mod process;
 mod start;
 
 use std::fmt;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -199,7 +201,7 @@ impl Machine {
     pub fn kill(self) -> Result<(), Error> {
         // A frozen process does not die before it is thawed.
         self.cgroups.thaw()?;
-        process::kill(self.init)?;
+        unplug(self.init)?;
         self.cgroups.remove()
     }
 }
@@ -208,12 +210,28 @@ impl Machine {
 pub fn remove(lab: &LabName, role: Role) -> Result<bool, Error> {
     let cgroups = Cgroups::of(lab, role);
     cgroups.thaw()?;
-    let found = process::inits(lab, role);
-    for init in &found {
-        process::kill(init.pid())?;
-    }
+    let (first, holders): (Vec<Process>, Vec<Process>) =
+        process::inits(lab, role).into_iter().partition(Process::is_first);
+    // Process 1 before its holder, which then takes note of its end and ends itself.
+    first.iter().try_for_each(|init| unplug(init.pid()))?;
+    holders.iter().try_for_each(Process::kill)?;
     cgroups.remove()?;
-    Ok(!found.is_empty())
+    Ok(!first.is_empty() || !holders.is_empty())
+}
+
+/// Kills process 1, and takes away the ends of its lines: the kernel does so too, but some time later, and until then
+/// a dead machine answers pings.
+fn unplug(init: u32) -> Result<(), Error> {
+    let network = File::open(format!("/proc/{init}/ns/net"));
+    process::kill(init)?;
+    if let Ok(network) = network {
+        let held = format!("--net=/proc/{}/fd/{}", std::process::id(), network.as_raw_fd());
+        for interface in ["eth0", "wan0"] {
+            // Absent in the bridge's machine, and in one that was half made.
+            let _ = command::run(Command::new("nsenter").args([&held, "ip", "link", "del", interface]));
+        }
+    }
+    Ok(())
 }
 
 /// Tries `done` until it is true, for at most `limit`.

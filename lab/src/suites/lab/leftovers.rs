@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::lab::{self, Lab, LabName};
-use crate::machine::{Machine, Role};
+use crate::machine::{Machine, Role, wait};
 use crate::paths::this_program;
 use crate::suites::Report;
 use crate::up;
@@ -98,7 +98,10 @@ impl Traces {
         add("table", lines(Command::new("nft").args(["list", "tables"])));
         add("rule", lines(Command::new("ip").args(["rule", "list"])));
         let machines = Role::ALL.into_iter().filter_map(|role| Machine::find(name, role));
-        let namespaces = machines.flat_map(|machine| namespaces(machine.init())).collect();
+        // The bridge's machine shares some with everybody.
+        let own = namespaces(std::process::id());
+        let all = machines.flat_map(|machine| namespaces(machine.init()));
+        let namespaces = all.filter(|namespace| !own.contains(namespace)).collect();
         Ok(Traces { found, namespaces })
     }
 }
@@ -110,32 +113,36 @@ pub fn compare(before: &Traces, running: &Traces, name: &LabName) -> anyhow::Res
         !running.namespaces.is_empty(),
         "the running lab had no namespaces, so nothing was compared"
     );
-    let after = Traces::of(name, None)?;
+    // Dead processes are there until their parents have asked after them.
+    let mut left = Vec::new();
+    wait(Duration::from_secs(5), || {
+        left = remains(before, running, name);
+        left.is_empty()
+    });
+    ensure!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+    Ok(())
+}
+
+fn remains(before: &Traces, running: &Traces, name: &LabName) -> Vec<String> {
+    let after = match Traces::of(name, None) {
+        Ok(after) => after,
+        Err(error) => return vec![error.to_string()],
+    };
     let inotify = format!("sysctl {INOTIFY}");
     let judges_it = before.found.iter().any(|trace| trace.starts_with(&inotify));
-    let left = after
-        .found
-        .difference(&before.found)
-        .filter(|trace| judges_it || !trace.starts_with(&inotify));
-    let left: Vec<&String> = left.collect();
-    ensure!(left.is_empty(), "left behind:\n{left:#?}");
-    let interfaces = running
-        .found
-        .iter()
-        .filter_map(|trace| trace.strip_prefix("interface "));
-    let still: Vec<&str> = interfaces
-        .filter(|name| Path::new("/sys/class/net").join(name).exists())
-        .collect();
-    ensure!(still.is_empty(), "interfaces left behind: {still:?}");
-    let own = namespaces(std::process::id());
+    let new = after.found.difference(&before.found);
+    let new = new
+        .filter(|trace| judges_it || !trace.starts_with(&inotify))
+        .cloned();
+    let is_there = |trace: &&String| {
+        let interface = trace.strip_prefix("interface ");
+        interface.is_some_and(|name| Path::new("/sys/class/net").join(name).exists())
+    };
+    let interfaces = running.found.iter().filter(is_there).cloned();
     let held: BTreeSet<PathBuf> = pids().flat_map(namespaces).chain(pinned()).collect();
-    let left: Vec<&PathBuf> = running
-        .namespaces
-        .intersection(&held)
-        .filter(|ns| !own.contains(ns))
-        .collect();
-    ensure!(left.is_empty(), "namespaces left behind: {left:?}");
-    Ok(())
+    let namespaces = running.namespaces.intersection(&held);
+    let namespaces = namespaces.map(|namespace| format!("namespace {}", namespace.display()));
+    new.chain(interfaces).chain(namespaces).collect()
 }
 
 /// Kills `cargo lab up` at different moments: what it started must go with the next `down`.
