@@ -21,6 +21,11 @@ pub const SESSION_SECRET: &str = "session-key";
 
 /// Debian's package refuses a `cyrus` user of 1000 and above.
 const CYRUS_USER: i64 = 900;
+/// `mail`: the primary group of that user. In any other, Cyrus tries to become its user, and may not.
+const CYRUS_GROUP: i64 = 8;
+/// Debian's `mail`, the primary group of `cyrus`. With any other, Cyrus' master would have to change its group, which
+/// takes a capability.
+const CYRUS_GROUP: i64 = 8;
 const NEEDS: Needs = Needs { cpu: 50, memory: 128 };
 /// A primary hands over within 20 s and stops its engine after that.
 const GRACE_SECONDS: i64 = 60;
@@ -61,7 +66,11 @@ pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owne
         pod::tls_volume(&store.part),
     ];
     let mut spec = pod::spec(&store.part, CYRUS_USER, vec![guard], volumes);
+    spec.security_context.get_or_insert_default().run_as_group = Some(CYRUS_GROUP);
     spec.termination_grace_period_seconds = Some(GRACE_SECONDS);
+    let security = spec.security_context.get_or_insert_default();
+    security.run_as_group = Some(CYRUS_GROUP);
+    security.fs_group = Some(CYRUS_GROUP);
     workload::stateful_set(&store.part, spec, restarts_with, owner)
 }
 

@@ -73,7 +73,7 @@ impl Map {
             Map::Aliases | Map::Senders => key.split_once('@').is_some_and(|(local, domain)| {
                 !local.is_empty() && !domain.is_empty() && names::store_of_domain(domain).is_none()
             }),
-            Map::Transport => names::store_of_domain(key).is_some(),
+            Map::Transport => store_of(key).is_some(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Map {
             Map::Senders => account(key, &directory)
                 .await?
                 .map(|record| record.account.id.to_string()),
-            Map::Transport => match names::store_of_domain(key) {
+            Map::Transport => match store_of(key) {
                 None => None,
                 Some(store) => directory.store(store).await?.map(|store| {
                     let server = names::server_name(&store.name, &store.primary_site, names::MAIL_NAMESPACE);
@@ -95,6 +95,12 @@ impl Map {
             },
         })
     }
+}
+
+/// The store of a recipient that [`Map::Aliases`] answered. Postfix asks a socket map of transports for whole addresses and
+/// never for their domains alone.
+fn store_of(key: &str) -> Option<&str> {
+    names::store_of_domain(key.rsplit('@').next()?)
 }
 
 /// The living account of an address or alias.
@@ -145,7 +151,7 @@ mod tests {
     #[case(Map::Aliases, "3f@mail-1.store.govuc.internal", false)]
     #[case(Map::Senders, "ali@kkr.gov.my", true)]
     #[case(Map::Transport, "mail-1.store.govuc.internal", true)]
-    #[case(Map::Transport, "3f@mail-1.store.govuc.internal", false)]
+    #[case(Map::Transport, "3f@mail-1.store.govuc.internal", true)]
     #[case(Map::Transport, "kkr.gov.my", false)]
     #[case(Map::Transport, "*", false)]
     fn only_what_the_directory_could_know_is_asked(#[case] map: Map, #[case] key: &str, #[case] want: bool) {
