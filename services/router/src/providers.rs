@@ -1,20 +1,36 @@
 //! The directory as the router uses it: the own site's provider, or the peer's when that one can't answer.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
 use govuc_directory::{Credentials, Directory, Endpoint, Error, Suffix};
 use govuc_wire::tls::Files;
 
 use crate::telemetry::Metrics;
 
+/// How long the peer's provider is asked first after the own one could not be asked. A frozen provider costs a deadline;
+/// this way it costs one, and not one for each question of a sign-in.
+const AVOIDANCE: Duration = Duration::from_secs(10);
+
 #[derive(Clone)]
 pub struct Providers {
     own: Directory,
     peer: Directory,
+    /// The own one is asked second until then.
+    avoided: Arc<Mutex<Option<Instant>>>,
     metrics: Metrics,
 }
 
 impl Providers {
     pub fn new(own: Directory, peer: Directory, metrics: Metrics) -> Self {
-        Self { own, peer, metrics }
+        Self {
+            own,
+            peer,
+            avoided: Arc::default(),
+            metrics,
+        }
     }
 
     pub fn of_sites(site: &str, peer: &str, suffix: &Suffix, files: &Files, metrics: Metrics) -> Self {
@@ -34,14 +50,39 @@ impl Providers {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        match question(self.own.clone()).await {
+        let avoided = self.avoids_own(Instant::now());
+        let (first, second) = if avoided {
+            (&self.peer, &self.own)
+        } else {
+            (&self.own, &self.peer)
+        };
+        match question(first.clone()).await {
             Err(error) if error.is_unavailable() => {
-                tracing::warn!(error = %Chain(&error), "the own site's directory can't be asked; asking the peer's");
-                self.metrics.asked_peer(error.label());
-                question(self.peer.clone()).await
+                tracing::warn!(own = !avoided, error = %Chain(&error), "a directory can't be asked; asking the other");
+                if !avoided {
+                    self.metrics.asked_peer(error.label());
+                    self.avoid_own(Instant::now());
+                }
+                question(second.clone()).await
             }
             answer => answer,
         }
+    }
+
+    fn avoids_own(&self, now: Instant) -> bool {
+        let avoided = self
+            .avoided
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        avoided.is_some_and(|until| now < until)
+    }
+
+    fn avoid_own(&self, now: Instant) {
+        let mut avoided = self
+            .avoided
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        *avoided = Some(now + AVOIDANCE);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Mutex,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use govuc_directory::{AccountRecord, PasswordCheck, PasswordState};
@@ -19,6 +19,9 @@ use crate::{
 /// How long a right password needs no bind. After a failover everybody comes back at once, and each bind costs tens of
 /// milliseconds of Argon2.
 const MEMORY: Duration = Duration::from_secs(600);
+/// The directory notes when a password was changed to the second, so two changes within one look alike. One that is younger
+/// than this is not remembered; it allows for clocks that differ a little.
+const SETTLED: i64 = 5;
 /// An address is no longer than this (RFC 5321 §4.5.3.1.3, without the brackets).
 const ADDRESS_LIMIT: usize = 254;
 
@@ -96,8 +99,10 @@ impl SignIn {
             .map_err(unavailable)?;
         match check {
             PasswordCheck::Good => {
-                self.remembered
-                    .keep(id, password, record.password.clone(), Instant::now());
+                let state = record.password.clone();
+                if is_settled(&state, SystemTime::now()) {
+                    self.remembered.keep(id, password, state, Instant::now());
+                }
                 Ok(record)
             }
             PasswordCheck::MustChange => Err(Refusal::MustChange),
@@ -164,6 +169,14 @@ fn is_open(state: &PasswordState) -> bool {
     !state.must_change && state.locked_at.is_none()
 }
 
+/// Whether a change from now on would show in the time of the last change.
+fn is_settled(state: &PasswordState, now: SystemTime) -> bool {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    state
+        .changed_at
+        .is_some_and(|changed| changed.as_second().saturating_add(SETTLED) <= now.cast_signed())
+}
+
 fn message(id: Uuid, password: &Secret) -> Vec<u8> {
     [id.as_bytes(), password.reveal().as_bytes()].concat()
 }
@@ -221,6 +234,15 @@ mod tests {
         for state in [since("2026-11-24T00:00:00Z"), reset, locked] {
             assert!(!remembered.knows(ID, &rahsia(), &state, now), "{state:?}");
         }
+    }
+
+    #[test]
+    fn a_password_changed_a_moment_ago_is_not_remembered_yet() {
+        let changed = UNIX_EPOCH + Duration::from_secs(1_795_392_000);
+        let state = since("2026-11-23T00:00:00Z");
+        assert!(!is_settled(&state, changed + Duration::from_secs(4)));
+        assert!(is_settled(&state, changed + Duration::from_secs(5)));
+        assert!(!is_settled(&PasswordState::default(), changed));
     }
 
     #[test]
