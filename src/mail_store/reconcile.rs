@@ -169,7 +169,7 @@ async fn listed(
         if own.store(&entry.name).await?.as_ref() == Some(&entry) {
             return Ok(());
         }
-        own.as_lead(platform::observe::LEAD_TERM).put_store(&entry).await
+        own.as_lead(crate::directory::LEAD_TERM).put_store(&entry).await
     };
     Some(list.await.map_err(|error: directory::Error| chain(&error)))
 }

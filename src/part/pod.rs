@@ -7,7 +7,8 @@ use k8s_openapi::{
     api::core::v1::{
         Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, ExecAction,
         HTTPGetAction, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, Probe,
-        ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+        ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, TCPSocketAction, Volume,
+        VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
@@ -118,6 +119,14 @@ pub fn read_only(volume: &str, path: &str) -> VolumeMount {
     }
 }
 
+/// One file of a volume. It stays as it was when the container started.
+pub fn file(volume: &str, file: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        sub_path: Some(file.to_owned()),
+        ..read_only(volume, path)
+    }
+}
+
 /// The mount of [`tls_volume`].
 pub fn tls_mount() -> VolumeMount {
     read_only("tls", TLS_PATH)
@@ -196,6 +205,18 @@ pub fn http_probe_at(port: u16, path: &str) -> Probe {
             port: IntOrString::Int(port.into()),
             ..Default::default()
         }),
+        ..Default::default()
+    }
+}
+
+/// Asked for seldom: every connection is two lines in an engine's log.
+pub fn tcp_probe(port: u16) -> Probe {
+    Probe {
+        tcp_socket: Some(TCPSocketAction {
+            port: IntOrString::Int(port.into()),
+            ..Default::default()
+        }),
+        period_seconds: Some(20),
         ..Default::default()
     }
 }

@@ -11,11 +11,9 @@ use super::{Installation, desired::SIGNATURES, plan};
 use crate::{
     cluster::{self, Cluster},
     controller::chain,
+    directory::LEAD_TERM,
     pki::{Authority, kept},
 };
-
-/// The term of the static lead: the first site of Platform, for ever.
-pub const LEAD_TERM: u64 = 1;
 
 /// The certificates of the shared parts.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod examples;
 mod fakes;
 mod fixtures;
 mod golden;
+mod golden_platform;
 mod manifests;
 mod reconcile_agency;
 mod reconcile_mailbox;

@@ -21,8 +21,6 @@ pub const SESSION_SECRET: &str = "session-key";
 
 /// Debian's package refuses a `cyrus` user of 1000 and above.
 const CYRUS_USER: i64 = 900;
-/// `mail`: the primary group of that user. In any other, Cyrus tries to become its user, and may not.
-const CYRUS_GROUP: i64 = 8;
 /// Debian's `mail`, the primary group of `cyrus`. With any other, Cyrus' master would have to change its group, which
 /// takes a capability.
 const CYRUS_GROUP: i64 = 8;
@@ -68,9 +66,6 @@ pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owne
     let mut spec = pod::spec(&store.part, CYRUS_USER, vec![guard], volumes);
     spec.security_context.get_or_insert_default().run_as_group = Some(CYRUS_GROUP);
     spec.termination_grace_period_seconds = Some(GRACE_SECONDS);
-    let security = spec.security_context.get_or_insert_default();
-    security.run_as_group = Some(CYRUS_GROUP);
-    security.fs_group = Some(CYRUS_GROUP);
     workload::stateful_set(&store.part, spec, restarts_with, owner)
 }
 

@@ -29,7 +29,7 @@ pub fn gateway(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> {
         ("peer", &peer.name),
         ("peer_gateway", &peer_gateway),
     ];
-    let files = Files::from([("gateway.cfg".to_owned(), rendered(TEMPLATE, &values)?)]);
+    let files = Files::from([("haproxy.cfg".to_owned(), rendered(TEMPLATE, &values)?)]);
 
     let mut haproxy = pod::container("haproxy", &blueprint.images.haproxy, NEEDS);
     haproxy.ports = Some(vec![

@@ -81,6 +81,7 @@ pub fn mta(blueprint: Blueprint<'_>, duty: Duty) -> Result<Objects, template::Er
     let service = match duty {
         Duty::Mx => {
             postfix.ports = Some(vec![pod::port("smtp", network::SMTP.target)]);
+            postfix.readiness_probe = Some(pod::tcp_probe(network::SMTP.target));
             service::public(&part, blueprint.installation.own.mx, &[network::SMTP], owner)
         }
         Duty::Submission => {
@@ -127,11 +128,12 @@ fn files(blueprint: Blueprint<'_>, duty: Duty) -> Result<Files, template::Error>
     ]))
 }
 
+/// Without a liveness probe: its master is process 1, and a master that ended is a container that ended.
+///
 /// Postfix starts as root only, and hands its processes to other users: three capabilities, in a user namespace.
 fn postfix(blueprint: Blueprint<'_>) -> Container {
     let mut container = pod::container("postfix", &blueprint.images.postfix, NEEDS);
     pod::as_root(&mut container, &["SETUID", "SETGID", "DAC_OVERRIDE"]);
-    container.liveness_probe = Some(pod::command_probe(&["postfix", "status"]));
     container.volume_mounts = Some(mounts());
     container
 }
@@ -149,7 +151,9 @@ fn mounts() -> Vec<k8s_openapi::api::core::v1::VolumeMount> {
     vec![
         pod::mount("queue", "/var/spool/postfix"),
         pod::mount("state", "/var/lib/postfix"),
-        pod::read_only("config", "/etc/govuc/postfix"),
+        // File by file: the folder has others, and Postfix complains of symbolic links.
+        pod::file("config", "main.cf", "/etc/postfix/main.cf"),
+        pod::file("config", "master.cf", "/etc/postfix/master.cf"),
         pod::tls_mount(),
     ]
 }

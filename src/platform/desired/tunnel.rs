@@ -28,33 +28,28 @@ const FROM_MTA: &str = include_str!("../../../images/haproxy/tunnel-filter.cfg.i
 const FROM_FRONT_DOOR: &str = include_str!("../../../images/haproxy/tunnel-submission.cfg.in");
 
 impl Way {
-    /// Its file; they are read in the order of their names, the common one first.
-    fn file(self) -> &'static str {
+    fn template(self) -> &'static str {
         match self {
-            Way::ToFilter => "10-to-filter.cfg",
-            Way::FromMta => "20-from-mta.cfg",
-            Way::FromFrontDoor => "30-from-front-door.cfg",
-        }
-    }
-
-    fn render(self, blueprint: Blueprint<'_>) -> Result<String, template::Error> {
-        let site = ("site", blueprint.installation.own.name.as_str());
-        let peer = ("peer", blueprint.installation.peer.name.as_str());
-        match self {
-            Way::ToFilter => rendered(TO_FILTER, &[site]),
-            Way::FromMta => rendered(FROM_MTA, &[site]),
-            Way::FromFrontDoor => rendered(FROM_FRONT_DOOR, &[site, peer]),
+            Way::ToFilter => TO_FILTER,
+            Way::FromMta => FROM_MTA,
+            Way::FromFrontDoor => FROM_FRONT_DOOR,
         }
     }
 }
 
 /// The configuration of a tunnel with these ways.
 pub fn files(blueprint: Blueprint<'_>, ways: &[Way]) -> Result<Files, template::Error> {
-    let mut files = Files::from([("00-common.cfg".to_owned(), rendered(COMMON, &[])?)]);
+    let site = ("site", blueprint.installation.own.name.as_str());
+    let peer = ("peer", blueprint.installation.peer.name.as_str());
+    let mut text = rendered(COMMON, &[])?;
     for way in ways {
-        files.insert(way.file().to_owned(), way.render(blueprint)?);
+        let values = match way {
+            Way::ToFilter | Way::FromMta => &[site][..],
+            Way::FromFrontDoor => &[site, peer],
+        };
+        text.push_str(&rendered(way.template(), values)?);
     }
-    Ok(files)
+    Ok(Files::from([("haproxy.cfg".to_owned(), text)]))
 }
 
 pub fn container(blueprint: Blueprint<'_>) -> Container {
