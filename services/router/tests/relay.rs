@@ -1,5 +1,8 @@
 //! A session's way from nginx to its store, with a TLS server in the store's place.
 
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
 use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Instant};
 
 use govuc_router::{

@@ -1,5 +1,8 @@
 //! The front door's and Postfix's questions, with real providers behind the answers.
 
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io,
     net::Ipv4Addr,

@@ -1,15 +1,18 @@
 //! Against the slapd of `images/openldap`: what the schema, its rules and two replicating providers really do.
 
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
+mod outage;
+mod password;
+
 use std::time::{Duration, Instant};
 
 use govuc_directory::{
-    Account, Agency, Bootstrapped, Conflict, Directory, Error, Lead, PasswordChange, PasswordCheck,
-    PasswordFault, PasswordPolicy, Store, StoreUse, UniqueAttribute, testbed::Testbed,
+    Account, Agency, Bootstrapped, Conflict, Directory, Error, Lead, PasswordPolicy, Store, StoreUse,
+    UniqueAttribute, testbed::Testbed,
 };
 use uuid::Uuid;
-
-const FIRST: &str = "pertama-Rahsia-1";
-const SECOND: &str = "kedua-Rahsia-22";
 
 /// A tree as the lead of term 1 makes it.
 async fn bootstrapped(bed: &Testbed) -> Lead {
@@ -226,7 +229,7 @@ async fn an_older_lead_writes_nothing_once_a_newer_one_has_written() {
         Err(Error::NewerLead { term: 1 })
     ));
     assert!(matches!(
-        old.set_first_password(ali.id, FIRST).await,
+        old.set_first_password(ali.id, "pertama-Rahsia-1").await,
         Err(Error::NewerLead { .. })
     ));
     old.add_account(&account("abu")).await.unwrap();
@@ -242,100 +245,6 @@ async fn an_older_lead_writes_nothing_once_a_newer_one_has_written() {
         old.bootstrap(&PasswordPolicy::default()).await,
         Ok(Bootstrapped::Unchanged)
     ));
-}
-
-#[tokio::test]
-async fn a_first_password_opens_nothing_until_it_is_changed() {
-    let bed = Testbed::start();
-    let lead = bootstrapped(&bed).await;
-    let door = bed.directory("pdsa1", "front-door");
-    let ali = account("ali");
-    lead.add_account(&ali).await.unwrap();
-    assert_eq!(
-        door.check_password(ali.id, FIRST).await.unwrap(),
-        PasswordCheck::Wrong
-    );
-    lead.set_first_password(ali.id, FIRST).await.unwrap();
-    assert_eq!(
-        door.check_password(ali.id, FIRST).await.unwrap(),
-        PasswordCheck::MustChange
-    );
-    assert!(
-        door.account_by_id(ali.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .password
-            .must_change
-    );
-    for (new, fault) in [
-        ("pendek", PasswordFault::TooShort),
-        (FIRST, PasswordFault::InHistory),
-        ("", PasswordFault::TooShort),
-    ] {
-        assert_eq!(
-            door.change_password(ali.id, FIRST, new).await.unwrap(),
-            PasswordChange::Refused(fault),
-            "{new:?}"
-        );
-    }
-    assert_eq!(
-        door.change_password(ali.id, "salah-Rahsia-3", SECOND)
-            .await
-            .unwrap(),
-        PasswordChange::Wrong
-    );
-    assert_eq!(
-        door.change_password(ali.id, FIRST, SECOND).await.unwrap(),
-        PasswordChange::Changed
-    );
-    assert_eq!(
-        door.check_password(ali.id, SECOND).await.unwrap(),
-        PasswordCheck::Good
-    );
-    assert_eq!(
-        door.check_password(ali.id, FIRST).await.unwrap(),
-        PasswordCheck::Wrong
-    );
-    assert_eq!(
-        door.check_password(ali.id, "").await.unwrap(),
-        PasswordCheck::Wrong
-    );
-    let state = door.account_by_id(ali.id).await.unwrap().unwrap().password;
-    assert!(!state.must_change && state.changed_at.is_some() && state.used_at.is_some());
-}
-
-#[tokio::test]
-async fn five_wrong_passwords_lock_the_right_one_out() {
-    let bed = Testbed::start();
-    let lead = bootstrapped(&bed).await;
-    let door = bed.directory("pdsa1", "front-door");
-    let ali = account("ali");
-    lead.add_account(&ali).await.unwrap();
-    lead.set_first_password(ali.id, FIRST).await.unwrap();
-    for _ in 0..5 {
-        assert_eq!(
-            door.check_password(ali.id, "salah-Rahsia-3").await.unwrap(),
-            PasswordCheck::Wrong
-        );
-    }
-    assert_eq!(
-        door.check_password(ali.id, FIRST).await.unwrap(),
-        PasswordCheck::Locked
-    );
-    assert_eq!(
-        door.change_password(ali.id, FIRST, SECOND).await.unwrap(),
-        PasswordChange::Locked
-    );
-    assert!(
-        door.account_by_id(ali.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .password
-            .locked_at
-            .is_some()
-    );
 }
 
 #[tokio::test]
@@ -357,73 +266,4 @@ async fn services_read_and_only_the_operator_writes() {
         let stranger = bed.directory("pdsa1", part);
         assert!(stranger.account_by_id(ali.id).await.is_err(), "{part}");
     }
-}
-
-#[tokio::test]
-async fn providers_that_died_after_conflicting_adds_come_to_hold_the_same_tree() {
-    let mut bed = Testbed::start();
-    let lead = bootstrapped(&bed).await;
-    let ali = account("ali");
-    lead.add_account(&ali).await.unwrap();
-    let peer = bed.directory("pdsa2", "operator");
-    arrived(&peer, ali.id).await;
-
-    bed.stop_provider("pdsa2");
-    let here = Account {
-        id: Uuid::new_v4(),
-        ..account("abu")
-    };
-    lead.add_account(&here).await.unwrap();
-    bed.stop_provider("pdsa1");
-    bed.start_provider("pdsa2");
-    let there = Account {
-        id: Uuid::new_v4(),
-        ..account("abu")
-    };
-    peer.as_lead(1).add_account(&there).await.unwrap();
-    bed.start_provider("pdsa1");
-
-    let own = bed.directory("pdsa1", "operator");
-    eventually("both providers hold the same changes", async || {
-        match (own.context_csn().await, peer.context_csn().await) {
-            (Ok(own), Ok(peer)) => own.reaches(&peer) && peer.reaches(&own),
-            _ => false,
-        }
-    })
-    .await;
-    let of = async |directory: &Directory| {
-        let mut ids: Vec<Uuid> = directory
-            .accounts()
-            .await
-            .unwrap()
-            .iter()
-            .map(|record| record.account.id)
-            .collect();
-        ids.sort_unstable();
-        ids
-    };
-    let mut all = [ali.id, here.id, there.id];
-    all.sort_unstable();
-    assert_eq!(of(&own).await, all);
-    assert_eq!(of(&peer).await, all);
-}
-
-#[tokio::test]
-async fn a_provider_that_was_away_and_one_that_is_gone_are_told_apart_from_an_answer() {
-    let mut bed = Testbed::start();
-    let lead = bootstrapped(&bed).await;
-    let ali = account("ali");
-    lead.add_account(&ali).await.unwrap();
-    let door = bed.directory("pdsa1", "front-door");
-    assert!(door.account_by_id(ali.id).await.unwrap().is_some());
-    bed.stop_provider("pdsa1");
-    assert!(door.account_by_id(ali.id).await.unwrap_err().is_unavailable());
-    assert!(
-        door.check_password(ali.id, FIRST)
-            .await
-            .unwrap_err()
-            .is_unavailable()
-    );
-    bed.start_provider("pdsa1");
-    assert!(door.account_by_id(ali.id).await.unwrap().is_some());
 }
