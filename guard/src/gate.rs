@@ -180,6 +180,7 @@ mod tests {
         let (mut engine, near) = duplex(64);
         let (client, far) = duplex(64);
         engine.write_all(b"a OK stored\r\n").await.unwrap();
+        drop(engine);
         let mut from_engine = ShutsOnceRead { stream: near, gate };
         let mut to_client = Gated::with_pass(client, pass);
         let carried = tokio::io::copy(&mut from_engine, &mut to_client).await;

@@ -7,7 +7,7 @@ use govuc_wire::{names, token};
 use rustls_pki_types::{InvalidDnsNameError, ServerName};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     time,
 };
@@ -63,6 +63,8 @@ pub enum Error {
 
 /// Runs the guard until SIGTERM has been carried out, or something it can't do without has failed.
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    // First of all: a process 1 that has not asked for SIGTERM never gets it.
+    let terminations = signal(SignalKind::terminate()).map_err(Error::Signal)?;
     let config = StoreConfig::read(&arguments.config)?;
     let key = Arc::new(session_key(&arguments.session_key)?);
     let tls = Arc::new(Tls::load(arguments.tls.clone())?);
@@ -119,6 +121,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         processes: processes.clone(),
         events: events.clone(),
     };
+    // The supervisor ends when nobody can order any more, so this end of the channel is kept: the turn's exit is first.
     let (orders, orders_receiver) = mpsc::unbounded_channel();
     let (signs, signs_receiver) = mpsc::unbounded_channel();
     let turn = Turn {
@@ -126,7 +129,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         machine,
         volume,
         gate: gate.clone(),
-        engine: orders,
+        engine: orders.clone(),
         relay: relay.clone(),
         key: key.clone(),
         view: view_sender,
@@ -185,7 +188,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     // Whatever of these ends has failed: the container is started anew, and the volume knows where it was.
     tokio::select! {
         ended = turn => ended.map_err(|_| Error::Ended("turn"))?.map_err(Error::Volume),
-        late = terminate(events) => late,
+        late = terminate(terminations, events) => late,
         _ = reaper => Err(Error::Ended("reaper")),
         _ = engine => Err(Error::Ended("engine's supervisor")),
         _ = forward => Err(Error::Ended("engine's log")),
@@ -199,8 +202,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 /// Tells the turn of SIGTERM; returns when that has not led to an end in time.
-async fn terminate(events: Events) -> Result<(), Error> {
-    let mut terminations = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+async fn terminate(mut terminations: Signal, events: Events) -> Result<(), Error> {
     terminations.recv().await;
     tracing::info!("SIGTERM");
     events.send(Event::Terminate);

@@ -25,7 +25,7 @@ use rustls_pki_types::ServerName;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{engine::Engine, eventually, pki::Authority};
+use super::{PATIENCE, engine::Engine, eventually, pki::Authority};
 
 pub const STORE: &str = "mail-1";
 pub const KEY: [u8; 32] = [7; 32];
@@ -276,12 +276,17 @@ pub fn runtime() -> tokio::runtime::Runtime {
 /// One line, without its end; empty when the connection ends instead.
 pub async fn line(stream: &mut TlsStream<TcpStream>) -> String {
     let mut text = String::new();
-    while let Ok(byte @ 1..) = stream.read_u8().await {
-        match byte {
-            b'\n' => return text,
-            b'\r' => {}
-            byte => text.push(char::from(byte)),
+    let read = async {
+        while let Ok(byte @ 1..) = stream.read_u8().await {
+            match byte {
+                b'\n' => return,
+                b'\r' => {}
+                byte => text.push(char::from(byte)),
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .expect("the connection says nothing and does not end");
     text
 }

@@ -6,9 +6,12 @@ pub mod pki;
 
 use std::time::{Duration, Instant};
 
-/// Polls until `look` sees it. How long it takes is not what is tested.
+/// How long a test waits for what must happen. How long it takes is not what is tested.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls until `look` sees it.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + PATIENCE;
     loop {
         if let Some(seen) = look() {
             return seen;
