@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
-use govuc_wire::names::{PROBE_PORT, SYSTEM_NAMESPACE};
+use govuc_wire::names::SYSTEM_NAMESPACE;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Client,
@@ -32,6 +32,8 @@ pub struct Options {
     pub images: Images,
     /// This replica: its pod's name.
     pub replica: String,
+    /// Where probes and metrics are served.
+    pub listen: SocketAddr,
 }
 
 /// The images of everything the operator runs, by what they are called in `images/`.
@@ -65,8 +67,11 @@ pub struct Context {
 pub enum Error {
     #[error("no API server is configured: run inside a cluster, or set KUBECONFIG")]
     Config(#[source] kube::Error),
-    #[error("port {PROBE_PORT} can't be listened on")]
-    Listen(#[source] std::io::Error),
+    #[error("{address} can't be listened on")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("the port for probes and metrics failed")]
     Serve(#[source] std::io::Error),
     #[error("the lease was lost: this replica ends, and the one that has it goes on")]
@@ -135,8 +140,12 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     let client = Client::try_default().await.map_err(Error::Config)?;
     let metrics = Metrics::default();
     let context = Arc::new(Context::new(client, &options, metrics.clone()));
-    let address = SocketAddr::from(([0, 0, 0, 0], PROBE_PORT));
-    let listener = TcpListener::bind(address).await.map_err(Error::Listen)?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|source| Error::Listen {
+            address: options.listen,
+            source,
+        })?;
 
     let over = CancellationToken::new();
     let mut admin = tokio::spawn(telemetry::serve(listener, metrics.clone(), over.clone()));

@@ -1,6 +1,6 @@
 //! The operator's binary.
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode};
+use std::{collections::BTreeMap, io::Write, net::SocketAddr, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use govuc::{
@@ -10,6 +10,7 @@ use govuc::{
     operator::{self, Images, Options},
     telemetry,
 };
+use govuc_wire::names::PROBE_PORT;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,9 @@ enum Command {
         /// This replica, as the lease names it.
         #[arg(long, env = "HOSTNAME")]
         replica: String,
+        /// Where probes and metrics are served.
+        #[arg(long, env = "GOVUC_LISTEN", default_value_t = SocketAddr::from(([0, 0, 0, 0], PROBE_PORT)))]
+        listen: SocketAddr,
     },
     /// Print the kinds as one YAML stream.
     Crds,
@@ -49,7 +53,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Run { site, replica } => run(site, replica).await,
+        Command::Run {
+            site,
+            replica,
+            listen,
+        } => run(site, replica, listen).await,
         Command::Crds => crds(),
         Command::Manifests { site, images } => installation(site, images),
     };
@@ -62,7 +70,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(site: SiteName, replica: String) -> Result<(), anyhow::Error> {
+async fn run(site: SiteName, replica: String, listen: SocketAddr) -> Result<(), anyhow::Error> {
     telemetry::init_logs();
     let images: BTreeMap<String, String> = std::env::vars()
         .filter_map(|(key, value)| Some((key.strip_prefix("GOVUC_IMAGE_")?.to_owned(), value)))
@@ -71,6 +79,7 @@ async fn run(site: SiteName, replica: String) -> Result<(), anyhow::Error> {
         site,
         images: Images::from_map(&images)?,
         replica,
+        listen,
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone())?);

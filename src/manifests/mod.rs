@@ -22,7 +22,7 @@ use govuc_wire::names::{MAIL_NAMESPACE, MTA_NAMESPACE, SYSTEM_NAMESPACE};
 /// Objects that belong in one file.
 pub struct File {
     pub name: &'static str,
-    objects: Vec<Value>,
+    pub objects: Vec<Value>,
 }
 
 /// What differs between installations.

@@ -1,2 +1,10 @@
-//! Two API servers.
-fn main() {}
+//! Two real API servers: what they refuse, and what they let through. `cargo lab test api` runs it.
+//!
+//! `KUBECONFIG` has the contexts `pdsa1` and `pdsa2`, both of a cluster administrator who may impersonate.
+
+mod approval;
+mod bad_input;
+mod changes;
+mod cluster;
+mod connect;
+mod mailbox_policy;
