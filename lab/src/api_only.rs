@@ -22,6 +22,9 @@ pub struct ApiOnly {
     children: Vec<Child>,
 }
 
+/// What the folders of pairs begin with; the process follows.
+const PREFIX: &str = "govuc-api-";
+
 /// Both clusters, with one kubeconfig for the two.
 pub struct Pair {
     clusters: Vec<ApiOnly>,
@@ -109,10 +112,10 @@ impl Pair {
             .map(PathBuf::from)
             .filter(|path| path.is_dir());
         let base = base.unwrap_or_else(std::env::temp_dir);
-        let folder = tempfile::Builder::new()
-            .prefix("govuc-api-")
-            .tempdir_in(&base)
-            .context("a folder of its own")?;
+        remove_abandoned(&base);
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&base);
+        let folder = folder.with_context(|| format!("a folder in {}", base.display()))?;
         let lab = LabFolder::new(folder.path().to_owned());
         let both = Site::DATA_CENTRES.map(|site| ApiOnly::start(&lab, site, &programs));
         let clusters = futures::future::try_join_all(both).await?;
@@ -175,6 +178,21 @@ pub async fn stay() -> anyhow::Result<()> {
 
 fn display(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// Removes the folders of pairs whose process was killed; its API servers went with it.
+fn remove_abandoned(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        let lives = |pid: u32| fs::exists(format!("/proc/{pid}")).unwrap_or(true);
+        if owner.is_some_and(|pid| !lives(pid)) {
+            // Another user's stays.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Five ports that nobody has: all are held until the last is known, so that none is given twice.

@@ -66,19 +66,19 @@ mod tests {
 
     #[test]
     fn a_site_is_cut_by_its_port_and_not_by_a_rule() {
-        assert!(rules(|faults| drop(faults.cut.insert("pdsa1".parse().unwrap()))).is_empty());
+        assert!(rules(|faults| faults.cut("pdsa1".parse().unwrap())).is_empty());
     }
 
     #[test]
     fn loss_counts_in_each_direction() {
-        let rules = rules(|faults| drop(faults.loss.insert("pdsa2".parse().unwrap(), 30)));
+        let rules = rules(|faults| faults.lose("pdsa2".parse().unwrap(), 30));
         assert_eq!(rules[0], r#"iifname "w2" numgen random mod 100 < 30 drop"#);
         assert_eq!(rules[1], r#"oifname "w2" numgen random mod 100 < 30 drop"#);
     }
 
     #[test]
     fn loss_of_everything_needs_no_chance() {
-        let lost = rules(|faults| drop(faults.loss.insert("pdsa2".parse().unwrap(), 100)));
+        let lost = rules(|faults| faults.lose("pdsa2".parse().unwrap(), 100));
         assert_eq!(lost[0], r#"iifname "w2" drop"#);
     }
 }

@@ -12,7 +12,7 @@ use crate::api_only::Pair;
 use crate::command;
 use crate::paths;
 
-const CARGO_DENY: &str = "0.18.9";
+const CARGO_DENY: &str = "0.20.2";
 
 /// Everything that needs no cluster. The test target `api` says of itself that it is not run by default.
 pub fn unit(report: &mut Report) -> anyhow::Result<()> {
