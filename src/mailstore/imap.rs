@@ -160,7 +160,8 @@ mod tests {
     #[tokio::test]
     async fn an_account_gets_an_inbox_and_its_quota() {
         let (near, far) = tokio::io::duplex(4096);
-        let (asked, done) = tokio::join!(serve(far, |_| "OK"), inbox_and_quota(near, "token", &tree()));
+        let tree = tree();
+        let (asked, done) = tokio::join!(serve(far, |_| "OK"), inbox_and_quota(near, "token", &tree));
         done.unwrap();
         assert_eq!(
             asked,
@@ -181,7 +182,8 @@ mod tests {
             text if text.contains("Sent") => "NO [USEATTR] already another",
             _ => "OK",
         };
-        let (asked, done) = tokio::join!(serve(far, answer), folders(near, "token", &tree()));
+        let tree = tree();
+        let (asked, done) = tokio::join!(serve(far, answer), folders(near, "token", &tree));
         done.unwrap();
         assert_eq!(asked[1], "CREATE \"Drafts\" (USE (\\Drafts))");
         assert_eq!(asked.len(), 7);
@@ -197,7 +199,8 @@ mod tests {
                 "OK"
             }
         };
-        let (_, done) = tokio::join!(serve(far, answer), folders(near, "token", &tree()));
+        let tree = tree();
+        let (_, done) = tokio::join!(serve(far, answer), folders(near, "token", &tree));
         assert!(matches!(
             done,
             Err(Error::Refused {

@@ -38,6 +38,8 @@ pub fn stateful_set(part: &Part, spec: PodSpec, restarts_with: &str, owner: Owne
         metadata: part.metadata(&part.name, owner),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
+            // In order, a pod that never gets ready would keep its own correction from being rolled out.
+            pod_management_policy: Some("Parallel".to_owned()),
             selector: part.selector(),
             template: template(part, spec, restarts_with),
             ..Default::default()
