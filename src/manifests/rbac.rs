@@ -141,7 +141,9 @@ fn part_rules() -> Vec<PolicyRule> {
             &["secrets", "configmaps", "services", "serviceaccounts"],
             &ALL,
         ),
-        rule("", &["pods", "persistentvolumeclaims"], &READ),
+        // A volume is made, and never deleted by the operator: it has the mail.
+        rule("", &["persistentvolumeclaims"], &WRITE),
+        rule("", &["pods"], &READ),
         rule("apps", &["statefulsets", "deployments"], &ALL),
         rule("policy", &["poddisruptionbudgets"], &ALL),
         rule("networking.k8s.io", &["networkpolicies"], &ALL),
