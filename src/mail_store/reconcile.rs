@@ -76,14 +76,19 @@ async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Acti
         // What is owned goes by itself; the volume stays.
         return Ok(Action::await_change());
     }
-    let stage = make(&object, &context).await?;
+    let made = make(&object, &context).await;
+    let stage = match &made {
+        Ok(stage) => stage.clone(),
+        Err(error) => Stage::Failed(chain(error)),
+    };
     let settled = matches!(&stage, Stage::Made(copies) if copies.settled());
     let status = status::of(&object, &stage, Timestamp::now());
     context
         .cluster
         .apply_status(&*object, object.status.as_ref(), &status)
         .await?;
-    Ok(Action::requeue(if settled { SETTLED } else { UNSETTLED }))
+    // An error is told and tried again by whoever called.
+    made.map(|_| Action::requeue(if settled { SETTLED } else { UNSETTLED }))
 }
 
 /// Makes the store, as far as it can be made.

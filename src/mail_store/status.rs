@@ -16,6 +16,8 @@ pub enum Stage {
     Refused(String),
     /// The site itself is not there yet.
     NoPlatform(&'static str),
+    /// A step failed and is tried again; what it said is for people.
+    Failed(String),
     Made(Box<Copies>),
 }
 
@@ -45,21 +47,18 @@ impl Copies {
 pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus {
     let previous = object.status.clone().unwrap_or_default();
     let conditions = Conditions::of(&previous.conditions, object.metadata.generation, now);
+    let unmade = |conditions: Conditions| MailStoreStatus {
+        observed_generation: object.metadata.generation,
+        conditions: conditions.finish(),
+        ..previous.clone()
+    };
     let copies = match stage {
-        Stage::Refused(message) => {
-            return MailStoreStatus {
-                observed_generation: object.metadata.generation,
-                conditions: conditions.stalled(reasons::INVALID, message.clone()).finish(),
-                ..previous
-            };
-        }
+        Stage::Refused(message) => return unmade(conditions.stalled(reasons::INVALID, message.clone())),
         Stage::NoPlatform(message) => {
-            let word = Word::no(reasons::PLATFORM_NOT_READY, *message);
-            return MailStoreStatus {
-                observed_generation: object.metadata.generation,
-                conditions: conditions.progressing(word).finish(),
-                ..previous
-            };
+            return unmade(conditions.progressing(Word::no(reasons::PLATFORM_NOT_READY, *message)));
+        }
+        Stage::Failed(error) => {
+            return unmade(conditions.progressing(Word::no(reasons::FAILED, error.clone())));
         }
         Stage::Made(copies) => copies,
     };
@@ -162,5 +161,147 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
                 .and_then(|old| old.volume.clone()),
             state: CopyState::Unknown,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditions::is_true;
+    use govuc_api::{MailStoreSpec, Storage, StoreUse};
+    use govuc_wire::status::Replication;
+    use rstest::rstest;
+
+    fn object() -> MailStore {
+        let mut object = MailStore::new(
+            "mail-1",
+            MailStoreSpec {
+                usage: StoreUse::Mail,
+                preferred_site: "pdsa1".into(),
+                storage: Storage::default(),
+                capacity: 1,
+            },
+        );
+        object.metadata.generation = Some(2);
+        object
+    }
+
+    fn guard(site: &str, role: Role, paired: bool) -> Status {
+        let state = if paired {
+            ReplicationState::Paired
+        } else {
+            ReplicationState::Alone
+        };
+        Status {
+            store: "mail-1".into(),
+            site: site.into(),
+            role,
+            state: "Alone".into(),
+            era: 1,
+            term: 1,
+            primary: Some("pdsa1".into()),
+            volume: format!("volume of {site}"),
+            incarnation: 1,
+            gate_open: role == Role::Primary,
+            replication: (role == Role::Primary).then_some(Replication {
+                state,
+                since: 0,
+                last_error: None,
+            }),
+            assignment_error: None,
+        }
+    }
+
+    /// Both copies as they are when all is well, seen from pdsa1.
+    fn well() -> Copies {
+        Copies {
+            pod_ready: true,
+            own: Copy {
+                site: "pdsa1".into(),
+                said: Ok(guard("pdsa1", Role::Primary, true)),
+            },
+            peer: Copy {
+                site: "pdsa2".into(),
+                said: Ok(guard("pdsa2", Role::Follower, false)),
+            },
+            listed: Some(Ok(())),
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn said(copies: Copies) -> MailStoreStatus {
+        of(
+            &object(),
+            &Stage::Made(Box::new(copies)),
+            at("2026-11-24T00:00:00Z"),
+        )
+    }
+
+    #[rstest]
+    #[case::all_is_well(|_: &mut Copies| {}, true, true)]
+    #[case::the_primary_stores_alone(
+        |c: &mut Copies| c.own.said = Ok(guard("pdsa1", Role::Primary, false)), true, false)]
+    #[case::the_other_site_is_silent(|c: &mut Copies| c.peer.said = Err("cut".into()), true, true)]
+    #[case::the_own_guard_is_silent(|c: &mut Copies| c.own.said = Err("gone".into()), false, false)]
+    #[case::the_pod_is_not_ready(|c: &mut Copies| c.pod_ready = false, false, true)]
+    #[case::the_directory_does_not_name_it(
+        |c: &mut Copies| c.listed = Some(Err("away".into())), false, true)]
+    #[case::the_gate_is_shut(
+        |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.gate_open = false }, false, true)]
+    #[case::the_assignment_is_refused(
+        |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.assignment_error = Some("older".into()) },
+        false, true)]
+    fn ready_is_what_this_site_does_and_replicated_what_the_primary_says(
+        #[case] change: fn(&mut Copies),
+        #[case] ready: bool,
+        #[case] replicated: bool,
+    ) {
+        let mut copies = well();
+        change(&mut copies);
+        assert_eq!(copies.settled(), ready && replicated);
+        let status = said(copies);
+        assert_eq!(is_true(&status.conditions, types::READY), ready);
+        assert_eq!(is_true(&status.conditions, types::REPLICATED), replicated);
+    }
+
+    #[test]
+    fn a_follower_is_ready_and_asks_the_primary_about_replication() {
+        let Copies { own, peer, .. } = well();
+        let copies = Copies {
+            pod_ready: true,
+            own: peer,
+            peer: own,
+            listed: None,
+        };
+        let status = said(copies);
+        assert!(is_true(&status.conditions, types::READY));
+        assert!(is_true(&status.conditions, types::REPLICATED));
+        let states: Vec<CopyState> = status.sites.iter().map(|site| site.state).collect();
+        assert_eq!(states, [CopyState::Follower, CopyState::Paired]);
+    }
+
+    #[test]
+    fn a_guard_that_is_silent_for_a_moment_keeps_its_term_and_its_volume() {
+        let mut object = object();
+        object.status = Some(said(well()));
+        let mut copies = well();
+        copies.own.said = Err("gone".into());
+        let stage = Stage::Made(Box::new(copies));
+        let status = of(&object, &stage, at("2026-11-24T01:00:00Z"));
+        assert_eq!((status.primary.as_deref(), status.term), (Some("pdsa1"), Some(1)));
+        assert_eq!(status.sites[0].volume.as_deref(), Some("volume of pdsa1"));
+        assert_eq!(status.sites[0].state, CopyState::Unknown);
+    }
+
+    #[test]
+    fn the_same_findings_say_the_same_later() {
+        let mut object = object();
+        let first = said(well());
+        object.status = Some(first.clone());
+        let stage = Stage::Made(Box::new(well()));
+        assert_eq!(of(&object, &stage, at("2026-11-25T00:00:00Z")), first);
     }
 }

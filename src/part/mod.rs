@@ -2,6 +2,7 @@
 //!
 //! Pure builders, shared by the kinds that make parts (`platform`, `mail_store`).
 
+pub mod arrows;
 pub mod network;
 pub mod objects;
 pub mod pod;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     cluster,
-    controller::{Label, RESYNC, drive},
+    controller::{Label, RESYNC, chain, drive},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, template},
     pki::{self, kept},
@@ -80,9 +80,13 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
     let installation = Installation::of(&platform, context.site.as_str());
-    let (stage, again) = match &installation {
-        Ok(installation) => make(installation, &context).await?,
-        Err(error) => (refused(error), RESYNC),
+    let made = match &installation {
+        Ok(installation) => make(installation, &context).await,
+        Err(error) => Ok((refused(error), RESYNC)),
+    };
+    let (stage, again) = match &made {
+        Ok((stage, again)) => (stage.clone(), *again),
+        Err(error) => (Stage::Failed(chain(error)), RESYNC),
     };
     let lead = installation
         .as_ref()
@@ -93,7 +97,8 @@ async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Act
         .cluster
         .apply_status(&*platform, platform.status.as_ref(), &status)
         .await?;
-    Ok(Action::requeue(again))
+    // An error is told and tried again by whoever called.
+    made.map(|_| Action::requeue(again))
 }
 
 /// Makes the site, as far as it can be made, and says how far that is and when to look again.

@@ -18,6 +18,8 @@ pub enum Stage {
     Refused(&'static str, String),
     /// The peer's authority or the root secret is not here.
     Alone,
+    /// A step failed and is tried again; what it said is for people.
+    Failed(String),
     Made(Parts),
 }
 
@@ -67,6 +69,7 @@ pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp
             reasons::PEER_UNKNOWN,
             "the other site's authority and the root secret are not here yet: run kubectl govuc connect",
         ),
+        Stage::Failed(error) => conditions.progressing(Word::no(reasons::FAILED, error.clone())),
         Stage::Made(parts) => made(conditions, parts),
     };
     PlatformStatus {

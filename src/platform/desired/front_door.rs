@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Probe;
 
 use super::{Blueprint, Files, rendered, router};
 use crate::part::{
-    Part, Role, network,
+    Part, Role, arrows,
     objects::Objects,
     pod::{self, Medium, Needs},
     service, template, workload,
@@ -26,7 +26,7 @@ pub fn front_door(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> 
     let values = [("hostname", hostname.as_str()), ("public_name", &public_name)];
     let files = Files::from([("nginx.conf".to_owned(), rendered(TEMPLATE, &values)?)]);
 
-    let public = [network::IMAPS, network::SUBMISSIONS, network::HTTPS];
+    let public = [arrows::IMAPS, arrows::SUBMISSIONS, arrows::HTTPS];
     let mut nginx = pod::container("nginx", &blueprint.images.nginx, NEEDS);
     nginx.ports = Some(
         public

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Probe;
 
 use super::{Blueprint, Files, rendered};
 use crate::part::{
-    Part, Role, network,
+    Part, Role, arrows,
     objects::Objects,
     pod::{self, Needs},
     service::{self, Public},
@@ -49,7 +49,7 @@ pub fn gateway(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> {
     let restarts_with = blueprint.restarts_with(&part, &[&files]);
     let port = Public {
         port: own.gateway.port,
-        ..network::GATEWAY
+        ..arrows::GATEWAY
     };
     Ok(Objects {
         services: vec![service::public(&part, own.gateway.address(), &[port], owner)],

@@ -11,7 +11,7 @@ use super::{
     tunnel::{self, Way},
 };
 use crate::part::{
-    Part, Role, network,
+    Part, Role, arrows,
     objects::Objects,
     pod::{self, Medium, Needs},
     service, template,
@@ -80,9 +80,9 @@ pub fn mta(blueprint: Blueprint<'_>, duty: Duty) -> Result<Objects, template::Er
     let mut tunnel = tunnel::container(blueprint);
     let service = match duty {
         Duty::Mx => {
-            postfix.ports = Some(vec![pod::port("smtp", network::SMTP.target)]);
-            postfix.readiness_probe = Some(pod::tcp_probe(network::SMTP.target));
-            service::public(&part, blueprint.installation.own.mx, &[network::SMTP], owner)
+            postfix.ports = Some(vec![pod::port("smtp", arrows::SMTP.target)]);
+            postfix.readiness_probe = Some(pod::tcp_probe(arrows::SMTP.target));
+            service::public(&part, blueprint.installation.own.mx, &[arrows::SMTP], owner)
         }
         Duty::Submission => {
             let ports = tunnel.ports.get_or_insert_default();
