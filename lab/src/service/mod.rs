@@ -108,8 +108,7 @@ impl Service {
         for site in Site::DATA_CENTRES {
             apply(site, "mailboxes")?;
         }
-        self.each_site(Kind::Mailbox, MAILBOXES, OBJECT_LIMIT)
-            .await
+        self.each_site(Kind::Mailbox, MAILBOXES, OBJECT_LIMIT).await
     }
 
     /// The front door of a site, as seen from the witness: outside both data centres.
