@@ -54,7 +54,8 @@ async fn an_approved_agency_keeps_its_application_its_site_and_its_placement() {
 
     let changed = |pointer: &str, value: Value| {
         let mut changed = agency.clone();
-        *changed.pointer_mut(pointer).unwrap() = value;
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        changed.pointer_mut(parent).unwrap()[key] = value;
         changed
     };
     refused(
