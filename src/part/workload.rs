@@ -22,14 +22,6 @@ pub struct Claim<'a> {
     pub size: Quantity,
     /// The cluster's default class when there is none.
     pub class: Option<&'a str>,
-    /// `ReadWriteOncePod` where two writers would destroy what is there.
-    pub access: Access,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    ReadWriteOnce,
-    ReadWriteOncePod,
 }
 
 /// One replica, never two at once. `restarts_with` is the digest of what the engines read only when they start.
@@ -135,10 +127,6 @@ fn template(part: &Part, spec: PodSpec, restarts_with: &str) -> PodTemplateSpec 
 /// A part's volume. Not a template of the StatefulSet, because those can't grow; and not owned, because data outlives
 /// what was made to serve it.
 pub fn volume_claim(part: &Part, claim: Claim<'_>) -> PersistentVolumeClaim {
-    let access = match claim.access {
-        Access::ReadWriteOnce => "ReadWriteOnce",
-        Access::ReadWriteOncePod => "ReadWriteOncePod",
-    };
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(part.name.clone()),
@@ -147,7 +135,8 @@ pub fn volume_claim(part: &Part, claim: Claim<'_>) -> PersistentVolumeClaim {
             ..Default::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec![access.to_owned()]),
+            // Two writers would destroy what is there.
+            access_modes: Some(vec!["ReadWriteOncePod".to_owned()]),
             storage_class_name: claim.class.map(str::to_owned),
             resources: Some(VolumeResourceRequirements {
                 requests: Some(BTreeMap::from([("storage".to_owned(), claim.size)])),

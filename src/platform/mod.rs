@@ -8,4 +8,4 @@ mod reconcile;
 pub mod status;
 
 pub use installation::{Endpoint, Error as InstallationError, Installation, Site};
-pub use reconcile::run;
+pub use reconcile::{Error, reconcile, run};

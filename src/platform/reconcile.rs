@@ -78,7 +78,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     drive(controller, context, stop, reconcile).await;
 }
 
-async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
+/// One pass over Platform.
+pub async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
     let installation = Installation::of(&platform, context.site.as_str());
     let made = match &installation {
         Ok(installation) => make(installation, &context).await,

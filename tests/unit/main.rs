@@ -11,3 +11,4 @@ mod golden_platform;
 mod manifests;
 mod reconcile_agency;
 mod reconcile_mailbox;
+mod reconcile_platform;

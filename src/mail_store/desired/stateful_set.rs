@@ -12,7 +12,7 @@ use crate::{
     part::{
         Owner,
         pod::{self, Medium, Needs},
-        workload::{self, Access, Claim},
+        workload::{self, Claim},
     },
 };
 
@@ -69,14 +69,13 @@ pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owne
     workload::stateful_set(&store.part, spec, restarts_with, owner)
 }
 
-/// The store's mail. Two guards on one volume would be two writers.
+/// The store's mail.
 pub fn volume_claim(store: &Store) -> PersistentVolumeClaim {
     workload::volume_claim(
         &store.part,
         Claim {
             size: store.size.clone(),
             class: store.class.as_deref(),
-            access: Access::ReadWriteOncePod,
         },
     )
 }

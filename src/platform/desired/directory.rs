@@ -9,7 +9,7 @@ use crate::part::{
     objects::Objects,
     pod::{self, Medium, Needs},
     service, template,
-    workload::{self, Access, Claim},
+    workload::{self, Claim},
 };
 
 const USER: i64 = 901;
@@ -70,7 +70,6 @@ pub fn directory(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> {
             Claim {
                 size: Quantity(VOLUME.to_owned()),
                 class: None,
-                access: Access::ReadWriteOncePod,
             },
         )],
         stateful_sets: vec![workload::stateful_set(&part, spec, &restarts_with, owner)],

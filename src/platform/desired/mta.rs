@@ -15,7 +15,7 @@ use crate::part::{
     objects::Objects,
     pod::{self, Medium, Needs},
     service, template,
-    workload::{self, Access, Claim},
+    workload::{self, Claim},
 };
 
 /// Which Postfix.
@@ -104,7 +104,6 @@ pub fn mta(blueprint: Blueprint<'_>, duty: Duty) -> Result<Objects, template::Er
             Claim {
                 size: Quantity(QUEUE.to_owned()),
                 class: None,
-                access: Access::ReadWriteOncePod,
             },
         )],
         stateful_sets: vec![workload::stateful_set(&part, spec, &restarts_with, owner)],
