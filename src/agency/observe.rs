@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use govuc_api::{Agency, MailStore, Mailbox, PLATFORM, Platform};
 use govuc_directory::{Agency as Registered, Conflict, Store};
-use kube::{
-    ResourceExt,
-    runtime::reflector::{ObjectRef, Store as Cache},
-};
+use kube::runtime::reflector::{ObjectRef, Store as Cache};
 
 use super::Tenant;
 use crate::{
@@ -96,5 +93,5 @@ pub async fn directory(registry: &dyn Registry, tenant: &Tenant, store: Option<&
 /// Whether the agency's namespace still has mailboxes.
 pub async fn has_mailboxes(cluster: &Cluster, tenant: &Tenant) -> Result<bool, cluster::Error> {
     let mailboxes: Vec<Mailbox> = cluster.list(Some(&tenant.name.namespace()), "").await?;
-    Ok(mailboxes.iter().any(|mailbox| !mailbox.name_any().is_empty()))
+    Ok(!mailboxes.is_empty())
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use govuc_api::{Agency, MailStore, Platform};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{api::core::v1::Namespace, jiff::Timestamp};
 use kube::{
     ResourceExt,
     runtime::{
@@ -200,7 +200,7 @@ async fn apply(cluster: &Cluster, make: &Make) -> Result<(), cluster::Error> {
     Ok(())
 }
 
-/// The data stays: in the directory, and in the store. The objects go with their owner.
+/// The data stays: in the directory, and in the store. The namespace goes first, the rest with its owner.
 async fn clean_up(
     agency: &Agency,
     tenant: &Tenant,
@@ -210,6 +210,10 @@ async fn clean_up(
     if observe::has_mailboxes(&context.cluster, tenant).await? {
         report(context, agency, status::occupied(agency, tenant, now)).await?;
         return Ok(Action::requeue(WAITING));
+    }
+    if agency.finalizers().iter().any(|held| held == cluster::FINALIZER) {
+        let namespace = tenant.name.namespace();
+        context.cluster.delete::<Namespace>(None, &namespace).await?;
     }
     context.cluster.let_go(agency).await?;
     Ok(Action::await_change())

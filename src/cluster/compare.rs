@@ -21,7 +21,8 @@ pub fn contains(live: &Value, desired: &Value) -> bool {
         }
         // The server writes a quantity in its own way: 1000m as 1.
         (Value::String(live), Value::String(desired)) => {
-            live == desired || quantity(live).is_some_and(|live| quantity(desired) == Some(live))
+            live == desired
+                || quantity(live).is_some_and(|live| live.is_finite() && quantity(desired) == Some(live))
         }
         (live, desired) => live == desired || is_empty(desired) && live.is_null(),
     }

@@ -141,7 +141,8 @@ impl Cluster {
         wanted["metadata"]["annotations"][APPLIED_ANNOTATION] = json!(applied);
         if let Some(seen) = seen {
             let live = serde_json::to_value(&seen).map_err(fault)?;
-            if compare::contains(&live, &wanted) {
+            let unchanged = live["metadata"]["annotations"][APPLIED_ANNOTATION] == applied;
+            if unchanged && compare::contains(&live, &wanted) {
                 return Ok(seen);
             }
         }

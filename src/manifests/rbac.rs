@@ -107,7 +107,8 @@ fn operator_rules() -> Vec<PolicyRule> {
         ),
         // The verb by which admission knows it.
         rule(GROUP, &["agencies"], &["govern"]),
-        rule("", &["namespaces"], &WRITE),
+        // Deleted is the namespace of an agency that goes, when no mailbox is left in it.
+        rule("", &["namespaces"], &ALL),
         rule("", &["configmaps", "resourcequotas"], &WRITE),
         rule("networking.k8s.io", &["networkpolicies"], &WRITE),
         rule(

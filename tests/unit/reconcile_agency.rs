@@ -173,6 +173,17 @@ async fn an_agency_with_mailboxes_does_not_go() {
     assert_eq!(reason(&site, "kkr", types::STALLED).1, reasons::HAS_MAILBOXES);
     site.server
         .delete::<govuc_api::Mailbox>(Some("agency-kkr"), "ali-ahmad");
+    assert!(site.server.get::<Namespace>(None, "agency-kkr").is_some());
     pass(&site, "kkr").await;
     assert!(site.server.get::<Agency>(None, "kkr").is_none());
+    assert!(site.server.get::<Namespace>(None, "agency-kkr").is_none());
+    assert!(
+        site.directory
+            .entries
+            .lock()
+            .unwrap()
+            .agencies
+            .contains_key("kkr"),
+        "its data stays"
+    );
 }

@@ -46,22 +46,29 @@ pub fn objects(tenant: &Tenant, quota_ceiling: &str) -> Objects {
     }
 }
 
-/// Metadata of an object in the agency's namespace.
+/// Metadata of an object in the agency's namespace, and of the namespace. Not owned: with a foreground deletion the
+/// garbage collector would take them before the operator has said that the agency may go. The namespace goes last.
 fn metadata(tenant: &Tenant, name: &str) -> ObjectMeta {
     ObjectMeta {
         namespace: Some(tenant.name.namespace()),
-        ..cluster_metadata(tenant, name)
+        ..labelled(tenant, name)
     }
 }
 
-/// Metadata of an object outside any namespace.
-fn cluster_metadata(tenant: &Tenant, name: &str) -> ObjectMeta {
+/// Metadata of an object outside any namespace, which goes with the Agency.
+fn owned(tenant: &Tenant, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        owner_references: Some(vec![tenant.owner.clone()]),
+        ..labelled(tenant, name)
+    }
+}
+
+fn labelled(tenant: &Tenant, name: &str) -> ObjectMeta {
     let mut labels = common_labels();
     labels.insert(AGENCY_LABEL.to_owned(), tenant.name.to_string());
     ObjectMeta {
         name: Some(name.to_owned()),
         labels: Some(labels),
-        owner_references: Some(vec![tenant.owner.clone()]),
         ..Default::default()
     }
 }

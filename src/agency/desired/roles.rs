@@ -5,7 +5,7 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, RoleBinding, RoleRef, Subject as RbacSubject,
 };
 
-use super::{Tenant, cluster_metadata, metadata};
+use super::{Tenant, metadata, owned};
 use govuc_wire::names::SYSTEM_NAMESPACE;
 
 pub const ADMINISTRATOR: &str = "govuc-agency-administrator";
@@ -22,7 +22,7 @@ const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 /// The agency's own object, by name: a list would show every agency.
 pub fn cluster_role(tenant: &Tenant) -> ClusterRole {
     ClusterRole {
-        metadata: cluster_metadata(tenant, &object_role(tenant)),
+        metadata: owned(tenant, &object_role(tenant)),
         rules: Some(vec![PolicyRule {
             api_groups: Some(vec![govuc_api::GROUP.to_owned()]),
             resources: Some(vec!["agencies".to_owned()]),
@@ -52,7 +52,7 @@ pub fn cluster_role_binding(tenant: &Tenant) -> ClusterRoleBinding {
         }
     }
     ClusterRoleBinding {
-        metadata: cluster_metadata(tenant, &object_role(tenant)),
+        metadata: owned(tenant, &object_role(tenant)),
         role_ref: cluster_role_ref(&object_role(tenant)),
         subjects: Some(subjects),
     }
