@@ -1,5 +1,8 @@
 //! All that needs no cluster.
 
+// Everything here is a test, helpers too: clippy lets tests unwrap.
+#![cfg(test)]
+
 mod api_server;
 mod committed;
 mod crds;
