@@ -3,6 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+/// How many of its last lines a failure quotes.
+const LINES: usize = 60;
+
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,8 +64,17 @@ fn judge(command: &Command, output: Output) -> Result<Output, Error> {
             .collect::<Vec<_>>()
             .join(" "),
         status: output.status,
-        stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        stderr: last_words(&output),
     })
+}
+
+/// What it complained of; a program that checks may say so on its standard output.
+fn last_words(output: &Output) -> String {
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let complaint = Some(said(&output.stderr)).filter(|text| !text.is_empty());
+    let text = complaint.unwrap_or_else(|| said(&output.stdout));
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 #[cfg(test)]
@@ -77,6 +89,12 @@ mod tests {
             text.contains("exit status: 3") && text.ends_with("no such link"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_failure_without_complaint_quotes_what_was_printed() {
+        let error = run(Command::new("sh").args(["-c", "echo Diff in main.rs; exit 1"])).unwrap_err();
+        assert!(error.to_string().ends_with("Diff in main.rs"), "{error}");
     }
 
     #[test]

@@ -52,10 +52,12 @@ impl Cgroups {
     pub fn create(&self) -> Result<(), Error> {
         match self.version {
             CgroupVersion::V2 => {
-                let controllers = "+cpuset +cpu +io +memory +pids";
-                write(&Path::new(ROOT).join("cgroup.subtree_control"), controllers)?;
+                let offered = Path::new(ROOT).join("cgroup.controllers");
+                let offered = fs::read_to_string(&offered).map_err(|source| file(&offered, source))?;
+                let controllers = enabled(&offered);
+                write(&Path::new(ROOT).join("cgroup.subtree_control"), &controllers)?;
                 make(&self.folder(""))?;
-                write(&self.folder("").join("cgroup.subtree_control"), controllers)?;
+                write(&self.folder("").join("cgroup.subtree_control"), &controllers)?;
             }
             CgroupVersion::V1 => {
                 // The hybrid's version 2 hierarchy has no controllers; the kubelet makes what it wants there itself.
@@ -147,6 +149,17 @@ impl Cgroups {
     }
 }
 
+/// What the kubelet wants of the controllers that the kernel offers; one it lacks would make the whole line fail.
+fn enabled(offered: &str) -> String {
+    let wanted = |name: &&str| ["cpuset", "cpu", "io", "memory", "pids", "hugetlb"].contains(name);
+    offered
+        .split_whitespace()
+        .filter(wanted)
+        .map(|name| format!("+{name}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// The names of the hierarchies under version 1. Some are links to others (cpu, cpuacct), which does no harm.
 fn hierarchies() -> Vec<String> {
     let Ok(entries) = fs::read_dir(ROOT) else {
@@ -190,5 +203,19 @@ fn file(path: &Path, source: std::io::Error) -> Error {
     Error::File {
         path: path.display().to_string(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_controllers_that_are_offered_and_wanted_are_enabled() {
+        assert_eq!(
+            enabled("cpuset cpu io memory hugetlb pids rdma misc\n"),
+            "+cpuset +cpu +io +memory +hugetlb +pids"
+        );
+        assert_eq!(enabled("cpu memory"), "+cpu +memory");
     }
 }
