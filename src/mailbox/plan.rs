@@ -21,7 +21,7 @@ const RETENTION_HOURS: i64 = 90 * 24;
 pub enum Plan {
     Hold(Hold),
     /// At the other site: what the lead has done is shown.
-    Show(AccountRecord),
+    Show(Box<AccountRecord>),
     Do(Box<Work>),
 }
 
@@ -138,7 +138,7 @@ pub fn leads(local: &Local, own: &SiteName) -> bool {
 /// At the other site.
 pub fn follow(wanted: &Wanted, view: View) -> Plan {
     match view.record {
-        Some(record) if is_done(wanted, &record) => Plan::Show(record),
+        Some(record) if is_done(wanted, &record) => Plan::Show(Box::new(record)),
         // The other site's view of what the lead refuses too.
         _ => Plan::Hold(view.claim.map_or(Hold::AwaitLead, |claim| refused(&claim))),
     }
