@@ -94,6 +94,11 @@ const NEEDS: &[Need] = &[
         remedy: Remedy::Package("mmdebstrap"),
     },
     Need {
+        what: "python3, for the tests of Cyrus' patches",
+        met: || has("python3"),
+        remedy: Remedy::Package("python3"),
+    },
+    Need {
         what: "Go 1.21 or later, which fetches the release that lab/*/go.mod names",
         met: || has("go"),
         remedy: Remedy::Advice(

@@ -16,6 +16,7 @@ mod context;
 mod import;
 mod programs;
 mod spec;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -95,6 +96,11 @@ pub enum Error {
     Index {
         path: PathBuf,
         source: serde_json::Error,
+    },
+    #[error("cannot read {archive}")]
+    Unpack {
+        archive: PathBuf,
+        source: crate::command::Error,
     },
     #[error("ctr refused image {reference}: {message}")]
     Import { reference: String, message: String },

@@ -122,7 +122,7 @@ async fn deny(report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Runs a `cargo test` and counts what its test programs print; every failed test is shown with its output.
-fn test(report: &mut Report, suite: &str, mut cargo: Command) -> anyhow::Result<()> {
+pub(super) fn test(report: &mut Report, suite: &str, mut cargo: Command) -> anyhow::Result<()> {
     let mut child = cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -188,7 +188,7 @@ impl Outcome {
     }
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(super) fn cargo(arguments: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = clean(Command::new(program));
     cargo.args(arguments).current_dir(repository());
@@ -209,7 +209,7 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-fn repository() -> PathBuf {
+pub(super) fn repository() -> PathBuf {
     let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
     lab.parent().unwrap_or(lab).to_owned()
 }

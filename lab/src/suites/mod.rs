@@ -1,6 +1,7 @@
 //! The tests of the project, by suite.
 
 mod cargo;
+mod engines;
 mod lab;
 mod mail;
 mod network_policy;
@@ -24,6 +25,8 @@ pub enum Suite {
     Api,
     /// The lab itself: pods, volumes, network policy, faults, and that nothing is left
     Lab,
+    /// Cyrus' patches and the directory's rules, against the images' own engines
+    Engines,
     /// The main job from end to end: two agencies, real mail, faults
     Mail,
 }
@@ -36,7 +39,7 @@ impl Suite {
 
     /// Why it can't run here, if it can't.
     fn obstacle(self) -> Option<&'static str> {
-        let needs_root = matches!(self, Suite::Lab | Suite::Mail);
+        let needs_root = matches!(self, Suite::Lab | Suite::Engines | Suite::Mail);
         (needs_root && !geteuid().is_root())
             .then_some("it needs root: `sudo -E env PATH=$PATH cargo lab test`")
     }
@@ -63,6 +66,7 @@ pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
             Suite::Lint => cargo::lint(&mut report).await?,
             Suite::Api => cargo::api(&mut report).await?,
             Suite::Lab => lab::run(&mut report).await?,
+            Suite::Engines => engines::run(&mut report)?,
             Suite::Mail => mail::run(&mut report).await?,
         }
     }
