@@ -158,11 +158,11 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     metrics.lead(true);
     tracing::info!(site = %options.site, "acting");
 
-    // The site's authority is there before any Platform, so that the sites can be connected first.
-    if let Err(error) = kept::authority(&context.cluster, options.site.as_str(), Timestamp::now()).await {
+    let site = options.site.as_str();
+    if let Err(error) = kept::begin(&context.cluster, &context.certificate, site, Timestamp::now()).await {
         tracing::warn!(
             error = chain(&error),
-            "no certificate authority yet; Platform's reconcile tries again"
+            "no certificates yet; Platform's reconcile tries again"
         );
     }
     let acting = stop.child_token();

@@ -21,7 +21,7 @@ use crate::{
     controller::{Label, chain, drive},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, workload},
-    pki::{Wanted, kept},
+    pki::{self, Wanted, kept},
     platform::{self, Installation},
 };
 
@@ -35,6 +35,8 @@ pub enum Error {
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
     Kept(#[from] kept::Fault),
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
     #[error("the store's assignment can't be written")]
     Assignment(#[from] serde_json::Error),
 }
@@ -43,7 +45,7 @@ impl Label for Error {
     fn label(&self) -> &'static str {
         match self {
             Error::Cluster(error) | Error::Kept(kept::Fault::Cluster(error)) => error.label(),
-            Error::Kept(_) => "certificates",
+            Error::Kept(_) | Error::Pki(_) => "certificates",
             Error::Assignment(_) => "assignment",
         }
     }
@@ -106,21 +108,19 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         Ok(store) => store,
         Err(error) => return Ok(Stage::Refused(error.to_string())),
     };
-    // Platform's reconcile makes the authority and the namespaces, and holds the operator's own certificate.
-    let Some(material) = context.certificate.current() else {
-        return Ok(Stage::NoPlatform(
-            "this site is not connected to the other one yet",
-        ));
-    };
     let authority = kept::authority(cluster, &installation.own.name, now).await?;
     let Some(joined) = kept::joined(cluster, &authority).await? else {
         return Ok(Stage::NoPlatform(
             "this site is not connected to the other one yet",
         ));
     };
+    let site = &installation.own.name;
+    let material = context
+        .certificate
+        .renew(&authority, site, &joined.trusted, now)?;
     let wanted = Wanted::part(
         &store.part.name,
-        &installation.own.name,
+        site,
         names::MAIL_NAMESPACE,
         Vec::new(),
         &joined.trusted,
@@ -131,7 +131,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         .await?;
     let name = &store.part.name;
     let (own, peer) = tokio::join!(
-        copy(&material, name, &installation.own.name),
+        copy(&material, name, site),
         copy(&material, name, &installation.peer.name),
     );
     Ok(Stage::Made(Box::new(Copies {

@@ -10,7 +10,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use super::{Authority, Decision, Error, Leaf, Pair, Root, Wanted, decide, renewal, trusted};
+use super::{Authority, Decision, Error, Leaf, OwnCertificate, Pair, Root, Wanted, decide, renewal, trusted};
 use crate::{
     cluster::{self, Cluster},
     part::{Owner, Part, common_labels, pod},
@@ -92,6 +92,16 @@ pub async fn joined(cluster: &Cluster, authority: &Authority) -> Result<Option<J
         trusted: trusted(authority.certificate(), &peer),
         root: Root::new(&root)?,
     }))
+}
+
+/// What has to be there before anything acts: the site's authority, so that the sites can be connected before there is a
+/// Platform; and, where they are, the operator's own certificate, so that a restart is no news to any status.
+pub async fn begin(cluster: &Cluster, own: &OwnCertificate, site: &str, now: Timestamp) -> Result<(), Fault> {
+    let authority = authority(cluster, site, now).await?;
+    if let Some(joined) = joined(cluster, &authority).await? {
+        own.renew(&authority, site, &joined.trusted, now)?;
+    }
+    Ok(())
 }
 
 /// Keeps a part's certificate good: issues it when the decision says so, and writes nothing otherwise.
