@@ -2,6 +2,9 @@
 //!
 //! `KUBECONFIG` has the contexts `pdsa1` and `pdsa2`, both of a cluster administrator who may impersonate.
 
+// A test that can't go on fails.
+#![allow(clippy::unwrap_used)]
+
 mod approval;
 mod bad_input;
 mod changes;

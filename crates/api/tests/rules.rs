@@ -1,5 +1,8 @@
 //! The rules of the kinds, both sides of each, as far as they can be tried without an API server.
 
+// A test that can't go on fails.
+#![allow(clippy::unwrap_used)]
+
 use govuc_api::{Agency, MailStore, Mailbox, Platform};
 use kube::{
     CustomResourceExt,
