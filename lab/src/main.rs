@@ -25,6 +25,7 @@ mod stock;
 mod suites;
 mod up;
 
+use std::io::Write;
 use std::process::{self, ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -121,11 +122,13 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
 
 async fn show(lab: &Lab, output: Format, window: u16) -> anyhow::Result<()> {
     let status = status::of(lab, Duration::from_secs(window.into())).await?;
-    match output {
-        Format::Table => println!("{status}"),
-        Format::Wide => println!("{status}\n\n{}", status::by_program(&status)),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&status)?),
-    }
+    let mut out = std::io::stdout();
+    // Whoever has read enough, as `head` does, is no failure of ours.
+    let _ = match output {
+        Format::Table => writeln!(out, "{status}"),
+        Format::Wide => writeln!(out, "{status}\n\n{}", status::by_program(&status)),
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&status)?),
+    };
     Ok(())
 }
 
