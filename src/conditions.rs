@@ -125,6 +125,16 @@ impl Conditions {
     }
 }
 
+/// Whether an object was found to be as its present spec asks. What can't be seen for a while is no reason to say otherwise
+/// of it: with many objects a directory that restarts would be a storm of writes.
+pub fn is_settled(conditions: &[Condition], generation: Option<i64>) -> bool {
+    conditions.iter().any(|condition| {
+        condition.type_ == types::READY
+            && condition.status == State::True.label()
+            && condition.observed_generation == generation
+    })
+}
+
 /// Whether a condition is true.
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     conditions

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     cluster::{self, Cluster, follow},
+    conditions,
     controller::{Label, RESYNC, drive},
     directory::Registry,
     operator::Context,
@@ -131,6 +132,9 @@ pub async fn reconcile(agency: &Agency, shared: &Agencies) -> Result<Action, Err
         return clean_up(agency, &tenant, context, now).await;
     }
     let plan = registered(&tenant, shared).await?;
+    if matches!(plan, Plan::Hold(Hold::NotConnected | Hold::DirectoryAway(_))) && is_settled(agency) {
+        return Ok(Action::requeue(WAITING));
+    }
     if let Plan::Make(make) = &plan {
         context.cluster.hold(agency).await?;
         apply(&context.cluster, make).await?;
@@ -217,6 +221,11 @@ async fn clean_up(
     }
     context.cluster.let_go(agency).await?;
     Ok(Action::await_change())
+}
+
+fn is_settled(agency: &Agency) -> bool {
+    let status = agency.status.as_ref();
+    status.is_some_and(|status| conditions::is_settled(&status.conditions, agency.metadata.generation))
 }
 
 async fn report(context: &Context, agency: &Agency, next: govuc_api::AgencyStatus) -> Result<(), Error> {

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     cluster::{self, follow},
+    conditions,
     controller::{Label, RESYNC, chain, drive},
     directory::Registry,
     mailstore,
@@ -146,6 +147,9 @@ pub async fn reconcile(mailbox: &Mailbox, shared: &Mailboxes) -> Result<Action, 
         report(context, mailbox, &status::failed(mailbox, chain(&error), now)).await?;
         return Err(error);
     }
+    if matches!(plan, Plan::Hold(Hold::NotConnected | Hold::DirectoryAway(_))) && is_settled(mailbox) {
+        return Ok(Action::requeue(WAITING));
+    }
     let lead = platform.and_then(|platform| platform.spec.sites.first());
     let next = status::of(mailbox, &plan, lead.map(|site| site.name.as_str()), now);
     report(context, mailbox, &next).await?;
@@ -259,6 +263,11 @@ async fn clean_up(
     }
     context.cluster.let_go(mailbox).await?;
     Ok(Action::await_change())
+}
+
+fn is_settled(mailbox: &Mailbox) -> bool {
+    let status = mailbox.status.as_ref();
+    status.is_some_and(|status| conditions::is_settled(&status.conditions, mailbox.metadata.generation))
 }
 
 async fn report(context: &Context, mailbox: &Mailbox, next: &MailboxStatus) -> Result<(), Error> {

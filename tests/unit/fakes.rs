@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -23,6 +23,8 @@ use uuid::Uuid;
 #[derive(Default)]
 pub struct Directory {
     pub entries: Mutex<Entries>,
+    /// The site is not connected.
+    pub closed: AtomicBool,
     failure: Failure,
 }
 
@@ -62,7 +64,8 @@ pub struct Opened(pub Arc<Directory>);
 
 impl Open for Opened {
     fn open(&self, _: &str) -> Option<Arc<dyn Registry>> {
-        Some(self.0.clone())
+        let connected = !self.0.closed.load(Ordering::SeqCst);
+        connected.then(|| self.0.clone() as Arc<dyn Registry>)
     }
 }
 

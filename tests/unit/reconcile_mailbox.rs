@@ -1,5 +1,7 @@
 //! Mailboxes against an API server, a directory and a mail store in memory.
 
+use std::sync::atomic::Ordering;
+
 use govuc::{
     agency,
     mailbox::{
@@ -301,6 +303,26 @@ async fn the_other_site_shows_what_the_lead_made_and_makes_nothing() {
     assert_eq!(here.granted, there.granted);
     assert_eq!(there.first_password.unwrap().site, "pdsa1");
     assert!(secret(&other).is_none());
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_ready_stays_so_while_the_directory_cannot_be_asked() {
+    let site = site().await;
+    site.server.put(&ali());
+    pass(&site, "ali-ahmad").await.unwrap();
+    site.server.writes();
+    site.directory.closed.store(true, Ordering::SeqCst);
+    pass(&site, "ali-ahmad").await.unwrap();
+    assert_eq!(site.server.writes(), Vec::<String>::new());
+
+    let mut changed = ali();
+    changed.spec.individual.as_mut().unwrap().grade = 48;
+    site.server.put(&changed);
+    pass(&site, "ali-ahmad").await.unwrap();
+    assert_eq!(
+        condition(&site, "ali-ahmad", types::READY).0,
+        reasons::PEER_UNKNOWN
+    );
 }
 
 #[tokio::test]
