@@ -6,7 +6,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLICANT, APPROVER, PIPELINE, api, example, installed, put, put_as, refusal};
+use crate::cluster::{APPLICANT, APPROVER, PIPELINE, api, example, installed, put, put_as, refusal, remove};
 
 fn agency(name: &str, requested_by: &str) -> Value {
     let mut agency = example("agencies/kkr.yaml");
@@ -41,6 +41,10 @@ fn says(outcome: Result<impl Sized, String>, parts: &[&str]) {
 async fn an_application_is_made_under_the_own_name_unless_by_a_pipeline() {
     let applicant = installed(Some(APPLICANT)).await;
     let pipeline = installed(Some(PIPELINE)).await;
+    let admin = installed(None).await;
+    for name in ["own-name", "for-others"] {
+        remove(&admin, &agency(name, "")).await;
+    }
     says(
         put(&applicant, &agency("own-name", "somebody")).await,
         &["spec.application.requestedBy", "somebody", "aminah", "Remedy"],
@@ -59,6 +63,9 @@ async fn a_decision_needs_the_verb_the_own_name_and_anothers_application() {
     let admin = installed(None).await;
     let applicant = installed(Some(APPLICANT)).await;
     let approver = installed(Some(APPROVER)).await;
+    for name in ["decided", "own-case"] {
+        remove(&admin, &agency(name, "")).await;
+    }
     put(&admin, &agency("decided", APPLICANT)).await.unwrap();
     says(
         put_as(&applicant, "govuc-approve", &decision("decided", APPLICANT)).await,
@@ -98,6 +105,7 @@ async fn an_approval_survives_whatever_a_pipeline_applies() {
     let approver = installed(Some(APPROVER)).await;
     let pipeline = installed(Some(PIPELINE)).await;
     let mut file = agency("gitops", "somebody");
+    remove(&admin, &file).await;
     put_as(&pipeline, "flux", &file).await.unwrap();
     put_as(&approver, "govuc-approve", &decision("gitops", APPROVER))
         .await

@@ -43,6 +43,7 @@ async fn an_approved_agency_keeps_its_application_its_site_and_its_placement() {
     let approver = installed(Some(APPROVER)).await;
     let mut agency = example("agencies/kkr.yaml");
     agency["metadata"]["name"] = json!("settled");
+    crate::cluster::remove(&admin, &agency).await;
     put(&admin, &agency).await.unwrap();
     let approval = json!({
         "apiVersion": agency["apiVersion"], "kind": "Agency", "metadata": {"name": "settled"},

@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Config, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
     runtime::{conditions, wait::await_condition},
@@ -165,6 +165,15 @@ pub async fn put(client: &Client, object: &Value) -> Result<DynamicObject, Strin
 /// Applies an object as a manager of that name, without force.
 pub async fn put_as(client: &Client, manager: &str, object: &Value) -> Result<DynamicObject, String> {
     send(client, object, &PatchParams::apply(manager)).await
+}
+
+/// Takes away what an earlier run left.
+pub async fn remove(client: &Client, object: &Value) {
+    let api = api(client, object);
+    let name = object["metadata"]["name"].as_str().unwrap();
+    if api.get_opt(name).await.unwrap().is_some() {
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
 }
 
 /// Has the API server judge an object without keeping it, unknown fields too.

@@ -87,6 +87,7 @@ async fn an_agency_is_decided_on_by_the_plugin() {
     let admin = installed(None).await;
     let mut agency = example("agencies/kkr.yaml");
     agency["metadata"]["name"] = json!("by-plugin");
+    crate::cluster::remove(&admin, &agency).await;
     put(&admin, &agency).await.unwrap();
     let api = crate::cluster::api(&admin, &agency);
     let decision = async || api.get("by-plugin").await.unwrap().data["spec"]["approval"].clone();

@@ -1,6 +1,6 @@
 //! Where mailboxes may be, and who says which addresses an agency has.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
@@ -83,9 +83,4 @@ async fn a_mailbox_that_goes_is_judged_no_more() {
         .await
         .unwrap();
     assert!(api.get_opt("ali-ahmad").await.unwrap().is_none());
-    let namespaces: Api<Namespace> = Api::all(admin);
-    namespaces
-        .delete("agency-shrinking", &DeleteParams::default())
-        .await
-        .unwrap();
 }

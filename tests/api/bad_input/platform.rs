@@ -1,0 +1,173 @@
+//! Platform.
+
+use serde_json::{Value, json};
+
+use super::{all_are_refused, case, long};
+use crate::cluster::{example, installed, try_out};
+
+#[tokio::test]
+async fn every_field_of_a_platform_is_judged() {
+    let site = json!({"name": "pdsa3", "gateway": "gw3:8443"});
+    let mut base = example("platform.yaml");
+    base["spec"]["password"] =
+        json!({"minLength": 12, "history": 5, "lockout": {"attempts": 5, "for": "15m"}, "idleDays": 90});
+    base["spec"]["mail"] = json!({"placement": {"dedicatedAbove": 10, "maxUsers": 20}, "storage": {"size": "1Gi", "className": "fast"}, "quotaCeiling": "50Gi"});
+    let cases = vec![
+        case("/metadata/name", json!("second"), &["second", "called platform"]),
+        case("/spec/domain", Value::Null, &["spec.domain: Required"]),
+        case("/spec/domain", json!(""), &["spec.domain"]),
+        case("/spec/domain", json!(7), &["spec.domain", "string"]),
+        case("/spec/domain", long(200), &["spec.domain: Too long"]),
+        case(
+            "/spec/domain",
+            json!("1GovUC.gov.my"),
+            &["spec.domain", "1GovUC.gov.my", "lower case", "for example"],
+        ),
+        case(
+            "/spec/domain",
+            json!("localhost"),
+            &["spec.domain", "localhost", "for example"],
+        ),
+        case(
+            "/spec/domain",
+            json!("x.govuc.internal"),
+            &["spec.domain", "reserved", "choose"],
+        ),
+        case("/spec/sites", Value::Null, &["spec.sites: Required"]),
+        case("/spec/sites", json!([]), &["spec.sites", "at least 2"]),
+        case("/spec/sites/1", Value::Null, &["spec.sites", "at least 2"]),
+        case(
+            "/spec/sites/1/name",
+            json!("pdsa1"),
+            &["spec.sites", "same name", "its own"],
+        ),
+        case(
+            "/spec/sites/0/name",
+            json!("PDSA 1"),
+            &["spec.sites[0].name", "PDSA 1", "for example pdsa1"],
+        ),
+        case("/spec/sites/0/name", json!(""), &["spec.sites[0].name"]),
+        case(
+            "/spec/sites/0/name",
+            Value::Null,
+            &["spec.sites[0].name: Required"],
+        ),
+        case("/spec/sites/0/name", long(21), &["spec.sites[0].name: Too long"]),
+        case(
+            "/spec/sites/0/gateway",
+            Value::Null,
+            &["spec.sites[0].gateway: Required"],
+        ),
+        case(
+            "/spec/sites/0/gateway",
+            json!("gw.gov.my"),
+            &["spec.sites[0].gateway", "gw.gov.my", ":8443"],
+        ),
+        case(
+            "/spec/sites/0/gateway",
+            json!("gw.gov.my:70000"),
+            &["spec.sites[0].gateway", "70000", ":8443"],
+        ),
+        case(
+            "/spec/sites/0/gateway",
+            json!(8443),
+            &["spec.sites[0].gateway", "string"],
+        ),
+        case(
+            "/spec/sites/0/addresses/frontDoor",
+            json!("198.19.0.999"),
+            &["addresses.frontDoor", "198.19.0.999", "for example"],
+        ),
+        case(
+            "/spec/sites/0/addresses/mx",
+            json!("mx.gov.my"),
+            &["addresses.mx", "mx.gov.my", "for example"],
+        ),
+        case("/spec/sites/0/addresses/web", json!("198.19.0.1"), &["web"]),
+        case(
+            "/spec/password/minLength",
+            json!(7),
+            &["spec.password.minLength", "7", "8"],
+        ),
+        case(
+            "/spec/password/minLength",
+            json!(65),
+            &["spec.password.minLength", "64"],
+        ),
+        case(
+            "/spec/password/minLength",
+            json!("12"),
+            &["spec.password.minLength", "numeric"],
+        ),
+        case(
+            "/spec/password/history",
+            json!(-1),
+            &["spec.password.history", "0"],
+        ),
+        case(
+            "/spec/password/history",
+            json!(25),
+            &["spec.password.history", "24"],
+        ),
+        case(
+            "/spec/password/idleDays",
+            json!(0),
+            &["spec.password.idleDays", "1"],
+        ),
+        case(
+            "/spec/password/lockout/attempts",
+            json!(2),
+            &["spec.password.lockout.attempts", "3"],
+        ),
+        case(
+            "/spec/password/lockout/for",
+            json!("15"),
+            &["spec.password.lockout.for", "15", "15m"],
+        ),
+        case(
+            "/spec/password/lockout/for",
+            json!("25h"),
+            &["spec.password.lockout.for", "25h", "24h"],
+        ),
+        case(
+            "/spec/mail/placement/dedicatedAbove",
+            json!(21),
+            &["spec.mail.placement", "fit nowhere", "lower dedicatedAbove"],
+        ),
+        case(
+            "/spec/mail/placement/maxUsers",
+            json!(0),
+            &["spec.mail.placement.maxUsers"],
+        ),
+        case(
+            "/spec/mail/storage/size",
+            json!("2GB"),
+            &["spec.mail.storage.size", "2GB", "2Gi"],
+        ),
+        case(
+            "/spec/mail/storage/size",
+            json!("0"),
+            &["spec.mail.storage.size", "2Gi"],
+        ),
+        case(
+            "/spec/mail/storage/className",
+            json!(""),
+            &["spec.mail.storage.className"],
+        ),
+        case(
+            "/spec/mail/quotaCeiling",
+            json!("-1Gi"),
+            &["spec.mail.quotaCeiling", "-1Gi", "2Gi"],
+        ),
+        case("/spec/colour", json!("blue"), &["colour"]),
+    ];
+    let mut three = base.clone();
+    three["spec"]["sites"].as_array_mut().unwrap().push(site);
+    let client = installed(None).await;
+    let refused = try_out(&client, &three).await.unwrap_err();
+    assert!(
+        refused.contains("spec.sites") && refused.contains("at most 2"),
+        "{refused}"
+    );
+    all_are_refused(base, cases).await;
+}

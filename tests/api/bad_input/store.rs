@@ -1,0 +1,48 @@
+//! MailStore.
+
+use serde_json::{Value, json};
+
+use super::{all_are_refused, case, long};
+
+#[tokio::test]
+async fn every_field_of_a_store_is_judged() {
+    let base = json!({
+        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "bad-input"},
+        "spec": {"use": "Mail", "preferredSite": "pdsa1", "storage": {"size": "1Gi"}, "capacity": 10},
+    });
+    all_are_refused(
+        base,
+        vec![
+            case(
+                "/metadata/name",
+                json!("mx"),
+                &["metadata.name is mx", "another part", "for example mail-1"],
+            ),
+            case(
+                "/metadata/name",
+                json!("1.mail"),
+                &["metadata.name is 1.mail", "for example mail-1"],
+            ),
+            case("/metadata/name", long(41), &["at most 40"]),
+            case("/spec/use", json!("Archive"), &["spec.use", "Mail"]),
+            case(
+                "/spec/preferredSite",
+                Value::Null,
+                &["spec.preferredSite: Required"],
+            ),
+            case(
+                "/spec/preferredSite",
+                json!("pdsa9"),
+                &["spec.preferredSite", "pdsa9", "pdsa1 and pdsa2"],
+            ),
+            case(
+                "/spec/storage/size",
+                json!("lots"),
+                &["spec.storage.size", "lots", "2Gi"],
+            ),
+            case("/spec/capacity", json!(0), &["spec.capacity", "1"]),
+            case("/spec/capacity", json!(1.5), &["spec.capacity", "integer"]),
+        ],
+    )
+    .await;
+}
