@@ -175,10 +175,7 @@ impl Network {
             Site::Pdsa2 => (201, 249),
             Site::Witness => return None,
         };
-        Some((
-            Ipv4Addr::new(198, 19, 0, first),
-            Ipv4Addr::new(198, 19, 0, last),
-        ))
+        Some((Ipv4Addr::new(198, 19, 0, first), Ipv4Addr::new(198, 19, 0, last)))
     }
 
     /// The root namespace's interface to `site`. Interface names are at most 15 characters.

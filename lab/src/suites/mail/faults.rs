@@ -4,8 +4,8 @@ use anyhow::ensure;
 
 use super::main_job::exchange;
 use crate::network::Site;
-use crate::service::Service;
 use crate::service::people::{ALI, SITI};
+use crate::service::{Service, client};
 use crate::site;
 
 /// Mail goes both ways while no operator runs at either site.
@@ -71,6 +71,7 @@ pub async fn mail_goes_on_without_an_api_server(service: &Service) -> anyhow::Re
         }
     }
     site::revive_program(&service.lab, Site::Pdsa1, "kube-apiserver")?;
+    site::wait_for_api(&client(&service.lab.folder.kubeconfig(), Site::Pdsa1).await?).await?;
     sent?;
     Ok(format!("three messages, the slowest read after {slowest:.1} s"))
 }

@@ -13,9 +13,13 @@ use crate::service::Service;
 /// Whose writes count.
 const OPERATOR: &str = "system:serviceaccount:govuc-system:govuc";
 
+/// What the changes of before still lead to, such as a used first password at the other site, comes within this.
+const SETTLING: Duration = Duration::from_secs(45);
+
 /// Nobody changes anything for `period`; the audit logs of both sites then hold no write of the operator. The renewals
 /// of its own lease are left out: they are how two replicas agree which of them works.
 pub async fn the_operator_writes_nothing(service: &Service, period: Duration) -> anyhow::Result<String> {
+    tokio::time::sleep(SETTLING).await;
     let before = written(service)?;
     tokio::time::sleep(period).await;
     let after = written(service)?;
