@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -24,11 +24,7 @@ pub async fn api(report: &mut Report) -> anyhow::Result<()> {
     // Built first: the API servers need not wait for the compiler.
     let mut build = cargo(&["test", "--test", "api", "--no-run"]);
     if !build.status().context("cargo")?.success() {
-        report.note(
-            "api: compiles",
-            std::time::Duration::ZERO,
-            Err("see the messages above"),
-        );
+        report.note("api: compiles", Duration::ZERO, Err("see the messages above"));
         return Ok(());
     }
     let pair = Pair::start().await?;
@@ -121,49 +117,76 @@ async fn deny(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a `cargo test` and counts what its test programs print; every failed test is shown with its output.
-pub(super) fn test(report: &mut Report, suite: &str, mut cargo: Command) -> anyhow::Result<()> {
-    let mut child = cargo
+/// Runs a `cargo test` and counts what its test programs print; what a program with a failed test printed is shown.
+pub(super) fn test(report: &mut Report, suite: &str, cargo: Command) -> anyhow::Result<()> {
+    let mut child = joined(&cargo)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .context("cargo")?;
     let output = child.stdout.take().context("cargo's output")?;
-    let mut counted = (0, 0);
+    let mut program = None;
+    let mut failed = 0;
     let mut start = Instant::now();
     let mut lines = Vec::new();
     for line in BufReader::new(output).lines() {
         let line = line?;
-        let Some(result) = Outcome::of(&line) else {
+        if let Some(next) = program_of(&line) {
+            program = Some(next.to_owned());
+            lines.clear();
+            start = Instant::now();
+        } else if let (Some(program), Some(outcome)) = (&program, Outcome::of(&line)) {
+            outcome.tell(&format!("{suite}: {program}"), start.elapsed(), &lines);
+            report.count(outcome.passed, outcome.failed);
+            failed += outcome.failed;
+        } else if program.is_none() {
+            // The compiler at work.
+            eprintln!("{line}");
+        } else {
             lines.push(line);
-            continue;
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        let word = if result.failed == 0 { "ok    " } else { "FAILED" };
-        if result.passed + result.failed > 0 {
-            println!(
-                "{word} {seconds:6.1} s  {suite}: {} tests, {} failed",
-                result.passed + result.failed,
-                result.failed
-            );
         }
-        if result.failed > 0 {
-            println!("{}", lines.join("\n"));
-        }
-        report.count(result.passed, result.failed);
-        counted = (counted.0 + result.passed, counted.1 + result.failed);
-        lines.clear();
-        start = Instant::now();
     }
-    // What does not compile has no tests that could fail.
-    if !child.wait()?.success() && counted.1 == 0 {
+    // What does not compile, or was killed, has no failed test to show for it.
+    if !child.wait()?.success() && failed == 0 {
         report.note(
             &format!("{suite}: compiles and runs"),
             start.elapsed(),
-            Err("cargo failed; see above"),
+            Err(lines.join("\n")),
         );
     }
     Ok(())
+}
+
+/// The same command with both its streams in one, so that what cargo says stands where it belongs among the tests.
+fn joined(command: &Command) -> Command {
+    let mut joined = Command::new("sh");
+    joined
+        .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        joined.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => joined.env(name, value),
+            None => joined.env_remove(name),
+        };
+    }
+    joined
+}
+
+/// Which test program cargo says it starts.
+fn program_of(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    if let Some(package) = line.strip_prefix("Doc-tests ") {
+        return Some(package);
+    }
+    let (_, file) = line
+        .strip_prefix("Running ")?
+        .strip_suffix(')')?
+        .rsplit_once('/')?;
+    Some(file.rsplit_once('-').map_or(file, |(name, _)| name))
 }
 
 /// The last line of a test program.
@@ -174,6 +197,20 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn tell(&self, name: &str, took: Duration, lines: &[String]) {
+        let (all, seconds) = (self.passed + self.failed, took.as_secs_f64());
+        match (all, self.failed) {
+            (0, _) => {}
+            (_, 0) => println!("ok     {seconds:6.1} s  {name}: {all} tests"),
+            (_, failed) => {
+                println!(
+                    "FAILED {seconds:6.1} s  {name}: {failed} of {all} tests\n{}",
+                    lines.join("\n")
+                );
+            }
+        }
+    }
+
     fn of(line: &str) -> Option<Outcome> {
         let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
         let count = |word: &str| {
@@ -229,5 +266,13 @@ mod tests {
             })
         );
         assert_eq!(Outcome::of("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_test_program_is_known_by_what_cargo_says() {
+        let line = "     Running unittests src/main.rs (target/debug/deps/govuc_lab-d1f95d1e0b9fd1ac)";
+        assert_eq!(program_of(line), Some("govuc_lab"));
+        assert_eq!(program_of("   Doc-tests govuc_api"), Some("govuc_api"));
+        assert_eq!(program_of("   Compiling govuc-lab v0.1.0 (/src/lab)"), None);
     }
 }
