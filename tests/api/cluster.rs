@@ -92,6 +92,7 @@ async fn install() {
     };
     apply(&client, &applicant).await;
     agency_namespace(&client, "agency-kkr").await;
+    agency_namespace(&client, STRAY_NAMESPACE).await;
     policies_in_force(&client).await;
 }
 
@@ -122,10 +123,13 @@ pub async fn agency_namespace(client: &Client, name: &str) {
     .await;
 }
 
+/// No agency's, yet with what admission asks for there: where two policies refuse, either may be the one that answers.
+const STRAY_NAMESPACE: &str = "strays";
+
 /// A policy takes a moment from being written to being asked.
 async fn policies_in_force(client: &Client) {
     let mut stray = example("mailboxes/ali-ahmad.yaml");
-    stray["metadata"]["namespace"] = json!("default");
+    stray["metadata"]["namespace"] = json!(STRAY_NAMESPACE);
     let mut outside = example("mailboxes/ali-ahmad.yaml");
     outside["spec"]["address"] = json!("ali@example.org");
     let mut nowhere = example("agencies/kkr.yaml");

@@ -26,8 +26,8 @@ async fn every_field_of_a_mailbox_is_judged() {
             case("/metadata/name", long(101), &["100 characters", "shorten"]),
             case(
                 "/metadata/namespace",
-                json!("default"),
-                &["default", "agency-NAME", "Remedy"],
+                json!("strays"),
+                &["strays", "agency-NAME", "Remedy"],
             ),
             case("/spec/type", Value::Null, &["spec.type: Required"]),
             case("/spec/type", json!("Robot"), &["spec.type", "Individual"]),
