@@ -168,6 +168,9 @@ impl ControlPlane {
             format!("--cluster-signing-key-file={}", pki("ca.key")),
             format!("--requestheader-client-ca-file={}", pki("front-proxy-ca.crt")),
             "--use-service-account-credentials".to_owned(),
+            // It makes some hundred requests before its first controller runs; the default rate would take 4 s for them.
+            "--kube-api-qps=300".to_owned(),
+            "--kube-api-burst=600".to_owned(),
             // The fixed default is shared by everything on this host.
             format!(
                 "--flex-volume-plugin-dir={}",
