@@ -32,6 +32,8 @@ use crate::{
 
 /// How long until it is looked again for what comes from elsewhere.
 const WAITING: Duration = Duration::from_secs(10);
+/// How long until it is looked again whether a new namespace's quota is counted.
+const COUNTING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -135,18 +137,20 @@ pub async fn reconcile(agency: &Agency, shared: &Agencies) -> Result<Action, Err
     if matches!(plan, Plan::Hold(Hold::NotConnected | Hold::DirectoryAway(_))) && is_settled(agency) {
         return Ok(Action::requeue(WAITING));
     }
+    let mut counted = false;
     if let Plan::Make(make) = &plan {
         context.cluster.hold(agency).await?;
-        apply(&context.cluster, make).await?;
+        counted = apply(&context.cluster, make).await?;
     }
     let store = match &plan {
         Plan::Make(make) => caches.stores.get(&ObjectRef::new(&make.store)),
         Plan::Hold(_) => None,
     };
-    let next = status::of(agency, &tenant, &plan, store.as_deref(), now);
+    let next = status::of(agency, &tenant, &plan, store.as_deref(), counted, now);
     report(context, agency, next).await?;
     Ok(Action::requeue(match plan {
         Plan::Hold(Hold::AwaitLead | Hold::DirectoryAway(_) | Hold::NotConnected) => WAITING,
+        Plan::Make(_) if !counted => COUNTING,
         _ => RESYNC,
     }))
 }
@@ -187,21 +191,25 @@ async fn register(registry: &dyn Registry, make: &Make) -> Result<(), Error> {
     Ok(())
 }
 
-async fn apply(cluster: &Cluster, make: &Make) -> Result<(), cluster::Error> {
+/// Whether the namespace's quota is counted: until it is, the API server refuses every mailbox.
+async fn apply(cluster: &Cluster, make: &Make) -> Result<bool, cluster::Error> {
     if let Some(store) = &make.store_object {
         cluster.create(store).await?;
     }
     let objects = &make.objects;
     cluster.apply(&objects.namespace).await?;
     cluster.apply(&objects.policy).await?;
-    cluster.apply(&objects.quota).await?;
+    let quota = cluster.apply(&objects.quota).await?;
     cluster.apply(&objects.network_policy).await?;
     cluster.apply(&objects.cluster_role).await?;
     cluster.apply(&objects.cluster_role_binding).await?;
     for binding in &objects.role_bindings {
         cluster.apply(binding).await?;
     }
-    Ok(())
+    Ok(quota
+        .status
+        .and_then(|status| status.hard)
+        .is_some_and(|hard| !hard.is_empty()))
 }
 
 /// The data stays: in the directory, and in the store. The namespace goes first, the rest with its owner.

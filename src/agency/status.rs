@@ -12,12 +12,13 @@ use super::{
 };
 use crate::conditions::{Conditions, Word, is_true};
 
-/// `store` is the agency's MailStore in this cluster, as it is now.
+/// `store` is the agency's MailStore in this cluster, as it is now; `counted` is whether its namespace's quota is.
 pub fn of(
     agency: &Agency,
     tenant: &Tenant,
     plan: &Plan,
     store: Option<&MailStore>,
+    counted: bool,
     now: Timestamp,
 ) -> AgencyStatus {
     let conditions = begun(agency, now).set(types::APPROVED, approved(&tenant.decision));
@@ -33,7 +34,7 @@ pub fn of(
                 name: make.store.clone(),
                 usage: StoreUse::Mail,
             }],
-            conditions: made(conditions, make, store).finish(),
+            conditions: made(conditions, make, store, counted).finish(),
         },
     }
 }
@@ -140,10 +141,15 @@ fn held(conditions: Conditions, hold: &Hold, tenant: &Tenant) -> Conditions {
     }
 }
 
-fn made(conditions: Conditions, make: &Make, store: Option<&MailStore>) -> Conditions {
+fn made(conditions: Conditions, make: &Make, store: Option<&MailStore>, counted: bool) -> Conditions {
     let serves = store
         .and_then(|store| store.status.as_ref())
         .is_some_and(|status| is_true(&status.conditions, types::READY));
+    if serves && !counted {
+        let message =
+            "the API server does not count the namespace's quota yet, and refuses mailboxes until it does";
+        return conditions.progressing(Word::no(reasons::QUOTA_NOT_COUNTED, message));
+    }
     if serves {
         let word = Word::yes(reasons::READY, format!("store {} serves", make.store));
         conditions

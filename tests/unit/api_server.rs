@@ -183,6 +183,10 @@ impl State {
         if metadata["generation"].is_null() {
             metadata["generation"] = json!(1);
         }
+        // The controller manager counts a quota before the API server lets anything in that it is about.
+        if object["kind"] == "ResourceQuota" {
+            object["status"]["hard"] = object["spec"]["hard"].clone();
+        }
         self.objects.insert(path.to_owned(), object.clone());
         object
     }

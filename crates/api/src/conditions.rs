@@ -49,6 +49,8 @@ pub mod reasons {
     /// The directory does not answer.
     pub const DIRECTORY_UNREACHABLE: &str = "DirectoryUnreachable";
 
+    /// The API server does not count the namespace's quota yet, and refuses what the quota is about.
+    pub const QUOTA_NOT_COUNTED: &str = "QuotaNotCounted";
     /// The store's pod is not ready.
     pub const STORE_NOT_READY: &str = "StoreNotReady";
     /// This site's copy is primary and serves.
