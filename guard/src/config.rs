@@ -44,7 +44,7 @@ pub enum Error {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no store: it takes 1 to 32 of a-z, 0-9 and '-', a letter first")]
+#[error("{0:?} is no store: it takes 1 to 40 of a-z, 0-9 and '-', a letter first")]
 pub struct StoreNameError(String);
 
 #[derive(Deserialize)]
@@ -115,7 +115,7 @@ impl TryFrom<String> for StoreName {
 
     fn try_from(name: String) -> Result<Self, StoreNameError> {
         let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let fits = (1..=32).contains(&name.len())
+        let fits = (1..=40).contains(&name.len())
             && name.starts_with(|c: char| c.is_ascii_lowercase())
             && !name.ends_with('-')
             && name.chars().all(known);
