@@ -95,6 +95,7 @@ async fn a_decision_needs_the_verb_the_own_name_and_anothers_application() {
 async fn a_decision_that_comes_with_the_file_is_refused() {
     let pipeline = installed(Some(PIPELINE)).await;
     let mut agency = agency("in-the-file", "somebody");
+    remove(&installed(None).await, &agency).await;
     agency["spec"]["approval"] = decision("", PIPELINE)["spec"]["approval"].clone();
     says(put(&pipeline, &agency).await, &["spec.approval", "verb approve"]);
 }

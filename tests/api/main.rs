@@ -11,3 +11,4 @@ mod changes;
 mod cluster;
 mod connect;
 mod mailbox_policy;
+mod roles;
