@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::artifact::{self, Programs};
+use crate::artifact;
 use crate::kubeconfig;
 use crate::machine::Daemon;
 use crate::network::Site;
@@ -33,11 +33,11 @@ pub struct Pair {
 
 impl ApiOnly {
     /// Starts a cluster in `folder` and waits until its API server is ready.
-    pub async fn start(folder: &LabFolder, site: Site, programs: &Programs) -> anyhow::Result<ApiOnly> {
+    pub async fn start(folder: &LabFolder, site: Site, kubernetes: &Path) -> anyhow::Result<ApiOnly> {
         let cluster = ControlPlane {
             site,
             folder: folder.site(site),
-            kubernetes: programs.kubernetes.clone(),
+            kubernetes: kubernetes.to_owned(),
             services: format!("10.14{}.0.0/16", site.number()),
             bind: Ipv4Addr::LOCALHOST,
             address: Ipv4Addr::LOCALHOST,
@@ -106,7 +106,7 @@ impl Drop for ApiOnly {
 impl Pair {
     /// Starts both clusters side by side.
     pub async fn start() -> anyhow::Result<Pair> {
-        let programs = artifact::programs()?;
+        let kubernetes = artifact::kubernetes()?;
         let start = Instant::now();
         let base = std::env::var_os("XDG_RUNTIME_DIR")
             .map(PathBuf::from)
@@ -117,7 +117,7 @@ impl Pair {
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&base);
         let folder = folder.with_context(|| format!("a folder in {}", base.display()))?;
         let lab = LabFolder::new(folder.path().to_owned());
-        let both = Site::DATA_CENTRES.map(|site| ApiOnly::start(&lab, site, &programs));
+        let both = Site::DATA_CENTRES.map(|site| ApiOnly::start(&lab, site, &kubernetes));
         let clusters = futures::future::try_join_all(both).await?;
         let contexts: Result<Vec<_>, _> = clusters
             .iter()

@@ -65,6 +65,11 @@ pub fn programs() -> Result<Programs, Error> {
     })
 }
 
+/// Only the Kubernetes of the API-only tier and of kubectl, which needs no C library to build.
+pub fn kubernetes() -> Result<PathBuf, Error> {
+    Ok(built(Artifact::Kubernetes)?.join("kubernetes"))
+}
+
 impl Artifact {
     fn name(self) -> &'static str {
         match self {

@@ -91,8 +91,10 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
             site,
             place: Some(Place::Store { name: store }),
         } => {
-            let mut kubectl = process::Command::new("kubectl");
-            kubectl.arg("--kubeconfig").arg(open()?.folder.kubeconfig());
+            let mut kubectl = process::Command::new(artifact::kubernetes()?);
+            kubectl
+                .args(["kubectl", "--kubeconfig"])
+                .arg(open()?.folder.kubeconfig());
             kubectl.args([
                 "--context",
                 site.name(),

@@ -106,9 +106,14 @@ const NEEDS: &[Need] = &[
         ),
     },
     Need {
-        what: "kubectl",
-        met: || has("kubectl"),
-        remedy: Remedy::Package("kubernetes-client"),
+        what: "curl, by which people of the demo change their passwords",
+        met: || has("curl"),
+        remedy: Remedy::Package("curl"),
+    },
+    Need {
+        what: "tcpdump, for the test that nothing is in clear",
+        met: || has("tcpdump"),
+        remedy: Remedy::Package("tcpdump"),
     },
     Need {
         what: "overlayfs in the kernel",

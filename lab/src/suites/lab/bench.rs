@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::command;
 use crate::lab::{Lab, LabName};
 use crate::machine::wait;
 use crate::network::Site;
+use crate::{artifact, command};
 
 /// What the names of test labs begin with; the rest is the process that runs the tests.
 pub const PREFIX: &str = "test-";
@@ -99,9 +99,9 @@ impl Bench {
     }
 
     fn command(&self, site: Site) -> anyhow::Result<Command> {
-        let mut kubectl = Command::new("kubectl");
+        let mut kubectl = Command::new(artifact::kubernetes()?);
         kubectl
-            .arg("--kubeconfig")
+            .args(["kubectl", "--kubeconfig"])
             .arg(self.lab()?.folder.kubeconfig())
             .args(["--context", site.name()]);
         Ok(kubectl)
