@@ -57,10 +57,11 @@ pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result
     let mut session = door.imap(ALI.login()).await?;
     session.select("INBOX").await?;
     let answer = offer(service, &store, Site::Pdsa1, &store, (1, 99)).await?;
-    let noop = timeout(PATIENCE, session.noop()).await;
+    // Not `noop()`, which takes the end of the connection for an answer.
+    let noop = timeout(PATIENCE, session.run_command_and_check_ok("NOOP")).await;
     ensure!(
         matches!(noop, Ok(Err(_))),
-        "the session was answered {noop:?} after the gate had shut"
+        "the session was answered {noop:?} after the gate had shut; the offer was answered {answer:?}"
     );
     ensure!(
         timeout(PATIENCE, door.imap(ALI.login()))
