@@ -3,6 +3,7 @@
 use govuc_api::{Language, Mailbox, MailboxSpec};
 use k8s_openapi::jiff::{Timestamp, civil::Date, tz::Offset};
 use kube::ResourceExt;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -99,7 +100,8 @@ fn account_id(text: &str) -> Result<Uuid, Error> {
     Uuid::parse_str(text).map_err(|_| Error::Restore(text.to_owned()))
 }
 
-/// What ends an account or takes it up again is not among it: those are states, and the directory has them as such.
+/// What ends an account or takes it up again is not among it: those are states, and the directory has them as such. What is
+/// absent leaves no trace, so that a field that comes with a new operator is no reason to carry out every mailbox again.
 fn digest_of(spec: &MailboxSpec) -> String {
     let MailboxSpec {
         kind,
@@ -110,7 +112,17 @@ fn digest_of(spec: &MailboxSpec) -> String {
         termination: _,
         restore: _,
     } = spec;
-    digest([format!("{kind:?} {address:?} {aliases:?} {individual:?} {quota:?}").as_str()])
+    let mut carried_out = json!({
+        "type": kind,
+        "address": address,
+        "aliases": aliases,
+        "individual": individual,
+        "quota": quota,
+    });
+    if let Some(fields) = carried_out.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    digest([carried_out.to_string().as_str()])
 }
 
 #[cfg(test)]
@@ -147,6 +159,14 @@ mod tests {
         let digest = |mailbox: &Mailbox| Wanted::of(mailbox).unwrap().digest;
         assert_eq!(digest(&ending), digest(&mailbox("")));
         assert_ne!(digest(&mailbox("  quota: {size: 3Gi}")), digest(&mailbox("")));
+    }
+
+    #[test]
+    fn what_is_absent_is_not_in_the_digest() {
+        let plain = digest([
+            r#"{"address":"ali@kkr.gov.my","aliases":[],"individual":{"grade":41,"language":"ms","name":"Ali","staffNumber":"KKR-1"},"type":"Individual"}"#,
+        ]);
+        assert_eq!(Wanted::of(&mailbox("")).unwrap().digest, plain);
     }
 
     #[test]

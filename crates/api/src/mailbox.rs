@@ -94,19 +94,12 @@ pub struct Individual {
     #[x_kube(validation = Rule::new("self >= 1 && self <= 60")
         .message("a grade is from 1 to 60: write the number of the post, for example 44 for F44"))]
     pub grade: i32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::schema::line")]
-    pub position: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 5, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^[+]?[0-9][0-9 ()-]*$')")
-        .message(Message::Expression("'\"' + self + '\" is not a telephone number: write for example +60 3-8000 8000'".into())))]
-    pub telephone: Option<String>,
+    /// The language in which the person's folders are named.
     #[serde(default)]
     pub language: Language,
 }
 
-/// The language in which the person is written to.
+/// The languages of the service.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {

@@ -126,16 +126,6 @@ async fn every_field_of_a_mailbox_is_judged() {
                 &["spec.individual.grade", "numeric"],
             ),
             case(
-                "/spec/individual/position",
-                json!(" "),
-                &["spec.individual.position", "write words"],
-            ),
-            case(
-                "/spec/individual/telephone",
-                json!("call me"),
-                &["spec.individual.telephone", "call me", "for example"],
-            ),
-            case(
                 "/spec/individual/language",
                 json!("fr"),
                 &["spec.individual.language", "ms", "en"],
