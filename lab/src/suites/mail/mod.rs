@@ -13,10 +13,10 @@ use crate::lab::{Lab, LabName};
 use crate::service::Service;
 use crate::up;
 
-/// How long the operator is watched for writes here; `cargo lab bench quiet` takes the ten minutes.
+/// How long the operator is watched for writes. Longer than that nobody waits for a test.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Runs a check that leaves a note, and tells it with the check.
+/// Runs checks one after the other, each told by its own name.
 macro_rules! checks {
     ($report:expr, $service:expr, [$($check:path),* $(,)?]) => {
         $($report.check(&sentence(stringify!($check)), async { $check(&$service).await.map(drop) }).await;)*
