@@ -17,7 +17,7 @@ pub struct Site(String);
 pub struct VolumeId(pub String);
 
 /// One copy of a store: a volume, and which start of its guard this is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SlotCopy {
     pub volume: VolumeId,
     pub incarnation: u64,

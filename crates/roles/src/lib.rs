@@ -15,6 +15,7 @@
 mod ballot;
 mod evidence;
 mod machine;
+pub mod record;
 pub mod timing;
 
 pub use ballot::{Ballot, Era, Term};

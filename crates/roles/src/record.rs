@@ -1,0 +1,173 @@
+//! What the roles' etcd keeps of a store, as its keys' JSON values.
+//!
+//! Only a holder changes `state` and `lease`, each time by a transaction that compares what it read; a person or the
+//! lead puts `want`. `docs/protocol.md` has the keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Ballot, Era, Site, SlotCopy, Term, VolumeId};
+
+/// Which process of a guard. Random, made at its start: a lease is honoured only by the process it was granted to (R7).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Session(pub String);
+
+/// `/govuc/era`: raised by a person only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EraRecord {
+    pub era: Era,
+    /// Which formation of the etcd this is: another one's records are another history.
+    pub cluster: String,
+}
+
+/// `/govuc/stores/X/state`: who holds the store, and what the other copy has. It outlives the lease.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateRecord {
+    pub era: Era,
+    pub term: Term,
+    /// Absent after a hand-over, until it is taken.
+    pub holder: Option<Holder>,
+    /// Whether `peer` has all that is stored. Set false before the first change is stored without it (R2).
+    pub paired: bool,
+    /// The copy that is paired, or was last under this ballot.
+    pub peer: Option<SlotCopy>,
+    /// While alone: how long the peer has been behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Behind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_over: Option<HandOver>,
+    /// A volume that may hold stored mail which the holder lacks: it was passed over by a forced or late promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmerged: Option<Unmerged>,
+}
+
+/// The slot that holds a store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    pub site: Site,
+    pub volume: VolumeId,
+    pub session: Session,
+}
+
+/// How far the follower is behind, as the holder measured it itself, so that nobody compares clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Behind {
+    pub seconds: u64,
+}
+
+/// A planned hand-over: its point of no return, and its receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandOver {
+    pub to: Site,
+    pub to_volume: VolumeId,
+    pub from: Site,
+    pub from_volume: VolumeId,
+    /// SHA-256 over both copies' mailboxes, which were equal.
+    pub digest: String,
+    /// Of the operation that asked for it; absent when the guard was told to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationId>,
+}
+
+/// A copy that was passed over while it may have been ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Unmerged {
+    pub site: Site,
+    pub volume: VolumeId,
+    /// The last term that copy served.
+    pub term: Term,
+}
+
+/// `/govuc/stores/X/lease`: attached to the etcd lease that the holder keeps alive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    pub site: Site,
+    pub session: Session,
+    pub era: Era,
+    pub term: Term,
+}
+
+/// One id from the command through etcd and guard to status and log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationId(pub String);
+
+/// `/govuc/stores/X/want`: what somebody asks of the store's guards. Used once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Want {
+    pub operation: OperationId,
+    pub change: WantedChange,
+    pub to: Site,
+    /// The era it was asked in; a later one has outdated it.
+    pub era: Era,
+    /// Who asked, for people.
+    pub by: String,
+    /// Unix seconds after which it is not begun.
+    pub not_after: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WantedChange {
+    /// Planned: lossless, or it does not happen.
+    Switchover,
+    /// A person takes the risk that is named beforehand.
+    Force,
+}
+
+/// `/govuc/stores/X/outcome`: how the last `want` ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OutcomeRecord {
+    pub operation: OperationId,
+    pub outcome: Outcome,
+    /// For people.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    Done,
+    /// Nothing was begun.
+    Refused,
+    /// It was begun, and everything is as it was.
+    Aborted,
+}
+
+/// `/govuc/stores/X/slots/SITE`: the copy a slot has now. Compared and swapped at each start, so that a volume restored
+/// from a snapshot is found out (R7).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SlotRecord(pub SlotCopy);
+
+impl StateRecord {
+    pub fn ballot(&self) -> Ballot {
+        Ballot {
+            era: self.era,
+            term: self.term,
+        }
+    }
+}
+
+impl LeaseRecord {
+    pub fn ballot(&self) -> Ballot {
+        Ballot {
+            era: self.era,
+            term: self.term,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_as_it_was_written() {
+        let text = r#"{"era":1,"term":4,"holder":{"site":"pdsa1","volume":"a","session":"s"},"paired":true,"peer":{"volume":"b","incarnation":2}}"#;
+        let state: StateRecord = serde_json::from_str(text).unwrap();
+        assert_eq!(state.ballot(), Ballot::new(1, 4));
+        assert_eq!(serde_json::to_string(&state).unwrap(), text);
+    }
+}
