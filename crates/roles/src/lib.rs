@@ -5,19 +5,23 @@
 //! the first that fails; a crash between two of them is what the order is made for.
 //!
 //! ```text
-//!            Assigned: me                 EngineUp              Synced
-//!  Boot ──> Follower ──────> Promoting ────────────> Alone <──────────> Paired
-//!              ▲                 │                     │   SyncFailed      │
-//!              └──── Fenced <────┴─────────────────────┴───────────────────┘
-//!          engine gone       higher evidence, SIGTERM
+//!          lease free      etcd: mine       EngineUp, recorded           Synced            recorded
+//!  Boot ─> Follower ─> Candidate ─> Promoting ───────────> Alone ───────────────> Pairing ─────────> Paired
+//!             ▲                         │                    ▲                       │ SyncFailed       │  │
+//!             │                         │                    └── Withholding <───────┴──────────────────┘  │
+//!             └───────── Fenced <───────┴──── deadline, higher evidence, SIGTERM ──── Demoting <─ Draining <┘
 //! ```
 
 mod ballot;
 mod evidence;
 mod machine;
+pub mod name;
 pub mod record;
 pub mod timing;
 
 pub use ballot::{Ballot, Era, Term};
 pub use evidence::{Assignment, Evidence, Site, SiteError, SlotCopy, Stale, VolumeId};
-pub use machine::{Action, Event, Machine, Refusal, Role, State};
+pub use machine::{
+    Action, Commitment, Event, Identity, LeasePolicy, Machine, PeerAnswer, Reading, Refusal, Role, Source,
+    State, Transaction,
+};

@@ -1,13 +1,17 @@
-//! What holds after every event in every state that can be reached, in a small world: two sites, three ballots, two
+//! What holds after every event in every state that can be reached, with a static assignment, in a small world: two sites, three ballots, two
 //! copies of the peer, an engine that greets and dies whenever it may.
 
 // A test says what it found by panicking; clippy excuses that only inside #[test] functions.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use govuc_roles::{
-    Action, Assignment, Ballot, Event, Evidence, Machine, Role, Site, SlotCopy, State, VolumeId,
+    Action, Assignment, Ballot, Event, Evidence, Identity, Machine, Role, Site, SlotCopy, Source, State,
+    VolumeId, record::Session, timing::Moment,
 };
 
 /// A machine and what its actions have done to the world around it.
@@ -34,6 +38,21 @@ fn site(name: &str) -> Site {
     Site::try_from(name.to_owned()).unwrap()
 }
 
+const NOW: Moment = Moment::new(Duration::from_secs(100));
+
+fn slot(highest: Evidence) -> Machine {
+    let identity = Identity {
+        site: site("pdsa1"),
+        peer: site("pdsa2"),
+        copy: SlotCopy {
+            volume: VolumeId("a".into()),
+            incarnation: 1,
+        },
+        session: Session("s".into()),
+    };
+    Machine::new(identity, Source::Assignment, highest, NOW)
+}
+
 fn ballots() -> [Ballot; 3] {
     [Ballot::new(1, 1), Ballot::new(1, 2), Ballot::new(2, 1)]
 }
@@ -46,7 +65,7 @@ fn starts() -> Vec<World> {
     std::iter::once(Evidence::NONE)
         .chain(known)
         .map(|disk| World {
-            machine: Machine::new(site("pdsa1"), disk.clone()),
+            machine: slot(disk.clone()),
             gate_open: false,
             disk,
             engine: None,
@@ -84,14 +103,14 @@ fn events(world: &World) -> Vec<Event> {
 
 fn carry_out(world: &World, event: &Event) -> (Vec<Action>, World) {
     let mut next = world.clone();
-    let actions = next.machine.step(event.clone());
+    let actions = next.machine.step(NOW, event.clone());
     if *event == Event::EngineDown {
         next.engine = None;
     }
     for action in &actions {
         match action {
             Action::ShutGate => next.gate_open = false,
-            Action::OpenGate => next.gate_open = true,
+            Action::OpenGate { .. } => next.gate_open = true,
             Action::Record(evidence) => next.disk = evidence.clone(),
             Action::StartEngine(role) => {
                 assert_eq!(next.engine, None, "an engine is started beside another");
@@ -105,6 +124,7 @@ fn carry_out(world: &World, event: &Event) -> (Vec<Action>, World) {
             Action::Pair => next.pairing = true,
             Action::Refuse(_) | Action::Distrust(_) => {}
             Action::Exit => next.over = true,
+            other => panic!("an assignment knows no {other:?}"),
         }
     }
     (actions, next)
@@ -172,7 +192,12 @@ fn a_record_is_made_before_an_engine_starts_a_gate_opens_or_sync_is_admitted() {
         let Some(record) = step.actions.iter().position(|a| matches!(a, Action::Record(_))) else {
             return;
         };
-        let acts = |a: &Action| matches!(a, Action::StartEngine(_) | Action::OpenGate | Action::Admit);
+        let acts = |a: &Action| {
+            matches!(
+                a,
+                Action::StartEngine(_) | Action::OpenGate { .. } | Action::Admit
+            )
+        };
         assert!(!step.actions[..record].iter().any(acts), "{:?}", step.actions);
     });
 }
@@ -238,5 +263,6 @@ fn the_engine_that_runs_is_the_one_of_the_state() {
         State::Alone | State::Paired(_) => assert_eq!(after.engine, Some(Role::Primary)),
         State::Boot => assert_eq!(after.engine, None),
         State::Promoting | State::Fenced => {}
+        other => panic!("an assignment knows no {other}"),
     });
 }

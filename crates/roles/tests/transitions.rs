@@ -1,15 +1,36 @@
-//! What one guard does, event by event.
+//! What one guard with a static assignment does, event by event.
 
 // A test says what it found by panicking; clippy excuses that only inside #[test] functions.
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use govuc_roles::{
     Action::{self, *},
-    Assignment, Ballot, Event, Evidence, Machine, Refusal, Role, Site, SlotCopy, Stale, State, VolumeId,
+    Assignment, Ballot, Event, Evidence, Identity, Machine, Refusal, Role, Site, SlotCopy, Source, Stale,
+    State, VolumeId,
+    record::Session,
+    timing::Moment,
 };
 
 fn site(name: &str) -> Site {
     Site::try_from(name.to_owned()).unwrap()
+}
+
+const NOW: Moment = Moment::new(Duration::from_secs(100));
+
+/// A slot whose role is a static assignment, on a volume that knows this.
+fn slot(highest: Evidence) -> Machine {
+    let identity = Identity {
+        site: me(),
+        peer: peer(),
+        copy: SlotCopy {
+            volume: VolumeId("mine".into()),
+            incarnation: 1,
+        },
+        session: Session("s".into()),
+    };
+    Machine::new(identity, Source::Assignment, highest, NOW)
 }
 
 fn me() -> Site {
@@ -50,9 +71,9 @@ fn copy(incarnation: u64) -> SlotCopy {
 
 /// A machine that has taken these events, on a volume that knew nothing.
 fn after(events: impl IntoIterator<Item = Event>) -> Machine {
-    let mut machine = Machine::new(me(), Evidence::NONE);
+    let mut machine = slot(Evidence::NONE);
     for event in events {
-        machine.step(event);
+        machine.step(NOW, event);
     }
     machine
 }
@@ -67,20 +88,20 @@ fn alone() -> Machine {
 
 fn paired() -> Machine {
     let mut machine = alone();
-    machine.step(Event::Synced(copy(1)));
+    machine.step(NOW, Event::Synced(copy(1)));
     machine
 }
 
 #[track_caller]
 fn expect(mut machine: Machine, event: Event, actions: &[Action], state: State) -> Machine {
-    assert_eq!(machine.step(event), actions);
+    assert_eq!(machine.step(NOW, event), actions);
     assert_eq!(*machine.state(), state);
     machine
 }
 
 #[test]
 fn a_new_slot_waits_for_its_role() {
-    let machine = Machine::new(me(), Evidence::NONE);
+    let machine = slot(Evidence::NONE);
     assert_eq!(*machine.state(), State::Boot);
     assert_eq!(machine.role(), Role::Follower);
 }
@@ -93,7 +114,7 @@ fn an_assigned_primary_records_its_term_before_its_engine_starts() {
 
 #[test]
 fn a_restarted_primary_needs_its_role_again_and_records_nothing_new() {
-    let restarted = Machine::new(me(), held(1, me()));
+    let restarted = slot(held(1, me()));
     assert_eq!(restarted.role(), Role::Follower);
     expect(
         restarted,
@@ -109,7 +130,7 @@ fn the_gate_opens_when_the_primarys_engine_greets() {
     expect(
         promoting,
         Event::EngineUp(Role::Primary),
-        &[OpenGate, Pair],
+        &[OpenGate { deadline: None }, Pair],
         State::Alone,
     );
 }
@@ -117,7 +138,7 @@ fn the_gate_opens_when_the_primarys_engine_greets() {
 #[test]
 fn a_late_greeting_of_the_followers_engine_opens_nothing() {
     let mut promoting = follower();
-    promoting.step(assigned(2, me()));
+    promoting.step(NOW, assigned(2, me()));
     expect(promoting, Event::EngineUp(Role::Follower), &[], State::Promoting);
 }
 
@@ -178,7 +199,7 @@ fn a_follower_records_a_higher_term_before_it_admits_it() {
 #[test]
 fn a_follower_refuses_an_older_term() {
     let mut machine = follower();
-    machine.step(offered(3));
+    machine.step(NOW, offered(3));
     let stale = Stale::Older {
         claimed: Ballot::new(1, 2),
         seen: Ballot::new(1, 3),
@@ -188,8 +209,8 @@ fn a_follower_refuses_an_older_term() {
 
 #[test]
 fn a_follower_refuses_its_own_term_from_another() {
-    let mut machine = Machine::new(me(), held(2, me()));
-    machine.step(assigned(1, peer()));
+    let mut machine = slot(held(2, me()));
+    machine.step(NOW, assigned(1, peer()));
     let stale = Stale::Taken {
         ballot: Ballot::new(1, 2),
         holder: me(),
@@ -214,8 +235,11 @@ fn a_primary_that_is_offered_a_higher_term_shuts_its_gate_first() {
         Refuse(refusal),
     ];
     let mut machine = expect(paired(), offered(2), &actions, State::Fenced);
-    assert_eq!(machine.step(Event::EngineDown), [StartEngine(Role::Follower)]);
-    assert_eq!(machine.step(offered(2)), [Admit]);
+    assert_eq!(
+        machine.step(NOW, Event::EngineDown),
+        [StartEngine(Role::Follower)]
+    );
+    assert_eq!(machine.step(NOW, offered(2)), [Admit]);
 }
 
 #[test]
@@ -267,8 +291,8 @@ fn a_promoting_follower_closes_incoming_sync_before_it_takes_its_term() {
 
 #[test]
 fn a_follower_restarted_with_its_own_term_is_promoted_by_the_assignment_it_knew() {
-    let mut machine = Machine::new(me(), held(2, me()));
-    machine.step(assigned(1, me()));
+    let mut machine = slot(held(2, me()));
+    machine.step(NOW, assigned(1, me()));
     expect(machine, assigned(2, me()), &[StopEngine], State::Promoting);
 }
 
@@ -278,7 +302,7 @@ fn an_assignment_behind_the_volume_is_distrusted_and_the_slot_follows() {
         claimed: Ballot::new(1, 1),
         seen: Ballot::new(1, 2),
     };
-    let restarted = Machine::new(me(), held(2, peer()));
+    let restarted = slot(held(2, peer()));
     let actions = [Distrust(stale.clone()), StartEngine(Role::Follower)];
     let machine = expect(restarted, assigned(1, me()), &actions, State::Follower);
     expect(machine, assigned(1, me()), &[Distrust(stale)], State::Follower);
