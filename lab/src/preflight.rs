@@ -116,6 +116,11 @@ const NEEDS: &[Need] = &[
         remedy: Remedy::Package("tcpdump"),
     },
     Need {
+        what: "ping, for the tests of faults on the line",
+        met: || has("ping"),
+        remedy: Remedy::Package("iputils-ping"),
+    },
+    Need {
         what: "overlayfs in the kernel",
         met: || kernel_has("/proc/filesystems", "overlay"),
         remedy: Remedy::Advice("`modprobe overlay`"),
