@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use govuc_roles::{Assignment, Ballot, Site};
+use govuc_roles::{Assignment, Ballot, Site, name};
 use serde::Deserialize;
 
 /// Which slot of which store this is.
@@ -43,8 +43,11 @@ pub enum Error {
     },
 }
 
+/// Characters, as many as a MailStore's name may have.
+const LONGEST_STORE: usize = 40;
+
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no store: it takes 1 to 40 of a-z, 0-9 and '-', a letter first")]
+#[error("{0:?} is no store: it takes 1 to {LONGEST_STORE} of a-z, 0-9 and '-', a letter first")]
 pub struct StoreNameError(String);
 
 #[derive(Deserialize)]
@@ -114,12 +117,7 @@ impl TryFrom<String> for StoreName {
     type Error = StoreNameError;
 
     fn try_from(name: String) -> Result<Self, StoreNameError> {
-        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let fits = (1..=40).contains(&name.len())
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && !name.ends_with('-')
-            && name.chars().all(known);
-        if fits {
+        if name::is_label(&name, LONGEST_STORE) {
             Ok(Self(name))
         } else {
             Err(StoreNameError(name))
