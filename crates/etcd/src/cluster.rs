@@ -1,0 +1,122 @@
+//! Who the members are, and how each is.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    Endpoint, Error, Etcd, Revision, Tried,
+    client::Repeat,
+    member::Quorum,
+    wire::{self, MemberListRequest, MemberListResponse, Nothing, StatusResponse},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(pub u64);
+
+/// A member as the cluster has it on its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberRecord {
+    pub id: MemberId,
+    /// Empty until the member has started for the first time.
+    pub name: String,
+    pub peer_urls: Vec<String>,
+    pub client_urls: Vec<String>,
+    /// Follows, and has no vote yet.
+    pub is_learner: bool,
+}
+
+/// What a member says of itself, also without a majority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Which formation of the cluster it belongs to.
+    pub cluster: u64,
+    pub member: MemberId,
+    pub version: String,
+    pub leader: Option<MemberId>,
+    pub is_learner: bool,
+    pub revision: Revision,
+    pub raft_term: u64,
+    pub raft_index: u64,
+    /// Behind `raft_index` by what is still to be carried out.
+    pub raft_applied: u64,
+    /// Bytes of the file, and of what of it is in use.
+    pub size: u64,
+    pub size_in_use: u64,
+    /// Alarms, and the lack of a leader.
+    pub errors: Vec<String>,
+}
+
+/// As etcd's own tools show it.
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+impl Etcd {
+    /// The list of members, as the majority has it now.
+    ///
+    /// # Errors
+    /// As [`Etcd::range`].
+    pub async fn members(&self, limit: Duration) -> Result<Vec<MemberRecord>, Error> {
+        let question = MemberListRequest { linearizable: true };
+        let answer: MemberListResponse = self
+            .call("/v3/cluster/member/list", &question, Repeat::Always, limit)
+            .await?;
+        Ok(answer.members.into_iter().map(MemberRecord::from).collect())
+    }
+
+    /// How one member is, by its own word.
+    ///
+    /// # Errors
+    /// Whatever keeps this one member from answering.
+    pub async fn status(&self, endpoint: &Endpoint, limit: Duration) -> Result<MemberStatus, Error> {
+        let asked = self
+            .member(endpoint)?
+            .post(
+                "/v3/maintenance/status",
+                Quorum::Own,
+                &Nothing {},
+                Instant::now() + limit,
+            )
+            .await;
+        let status: StatusResponse = asked.map_err(|failure| {
+            let mut tried = Tried::default();
+            tried.note(endpoint, &failure);
+            failure.into_error(tried)
+        })?;
+        Ok(status.into())
+    }
+}
+
+impl From<wire::Member> for MemberRecord {
+    fn from(member: wire::Member) -> Self {
+        Self {
+            id: MemberId(member.id.0),
+            name: member.name,
+            peer_urls: member.peer_urls,
+            client_urls: member.client_urls,
+            is_learner: member.is_learner,
+        }
+    }
+}
+
+impl From<StatusResponse> for MemberStatus {
+    fn from(status: StatusResponse) -> Self {
+        Self {
+            cluster: status.header.cluster_id.0,
+            member: MemberId(status.header.member_id.0),
+            version: status.version,
+            leader: (status.leader.0 != 0).then_some(MemberId(status.leader.0)),
+            is_learner: status.is_learner,
+            revision: Revision(status.header.revision.0),
+            raft_term: status.header.raft_term.0,
+            raft_index: status.raft_index.0,
+            raft_applied: status.raft_applied_index.0,
+            size: u64::try_from(status.db_size.0).unwrap_or_default(),
+            size_in_use: u64::try_from(status.db_size_in_use.0).unwrap_or_default(),
+            errors: status.errors,
+        }
+    }
+}
