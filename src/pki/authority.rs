@@ -7,10 +7,10 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::{Error, Leaf, Wanted};
+use super::{Error, Leaf, Usage, Wanted};
 
 /// Ten years: as long as the service plans ahead. Leaves live one, so no leaf outlives it for nine.
-const AUTHORITY_DAYS: i64 = 3650;
+pub(super) const AUTHORITY_DAYS: i64 = 3650;
 const LEAF_DAYS: i64 = 365;
 /// Certificates are valid from a little earlier: the sites' clocks differ by less than this.
 const SKEW_MINUTES: i64 = 5;
@@ -35,14 +35,17 @@ impl Authority {
     /// replicas that race one wins and both use what is kept.
     pub fn generate(site: &str, now: Timestamp) -> Result<Pair, Error> {
         let key = KeyPair::generate().map_err(Error::Make)?;
-        let mut params = params(&format!("{site} authority"), now, AUTHORITY_DAYS)?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key).map_err(Error::Make)?;
         Ok(Pair {
-            certificate: certificate.pem(),
+            certificate: self_signed(&key, &format!("{site} authority"), now)?,
             key: key.serialize_pem(),
         })
+    }
+
+    /// The authority with this key, whose certificate is valid from `since`.
+    pub(super) fn with_key(key: KeyPair, name: &str, since: Timestamp) -> Result<Self, Error> {
+        let certificate = self_signed(&key, name, since)?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(Error::Make)?;
+        Ok(Self { certificate, issuer })
     }
 
     pub fn from_pair(pair: Pair) -> Result<Self, Error> {
@@ -59,27 +62,24 @@ impl Authority {
         &self.certificate
     }
 
-    /// Signs a certificate with a new key, for server and client use.
+    /// Signs a certificate with a new key.
     pub fn issue(&self, wanted: &Wanted, now: Timestamp) -> Result<Leaf, Error> {
         let key = KeyPair::generate().map_err(Error::Make)?;
         let mut params = params(&wanted.identity, now, LEAF_DAYS)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages = match wanted.usage {
+            Usage::ServerAndClient => vec![
+                ExtendedKeyUsagePurpose::ServerAuth,
+                ExtendedKeyUsagePurpose::ClientAuth,
+            ],
+            Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        };
         params.subject_alt_names = wanted
             .sorted_names()
             .into_iter()
-            .map(|name| {
-                let dns = name.try_into().map_err(|source| Error::Name {
-                    name: name.to_owned(),
-                    source,
-                })?;
-                Ok(SanType::DnsName(dns))
-            })
+            .map(subject_name)
             .collect::<Result<_, Error>>()?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(Error::Make)?;
         Ok(Leaf {
@@ -88,6 +88,24 @@ impl Authority {
             trusted: wanted.trusted.clone(),
         })
     }
+}
+
+fn self_signed(key: &KeyPair, name: &str, since: Timestamp) -> Result<String, Error> {
+    let mut params = params(name, since, AUTHORITY_DAYS)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params.self_signed(key).map_err(Error::Make)?.pem())
+}
+
+fn subject_name(name: &str) -> Result<SanType, Error> {
+    if let Ok(address) = name.parse() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let dns = name.try_into().map_err(|source| Error::Name {
+        name: name.to_owned(),
+        source,
+    })?;
+    Ok(SanType::DnsName(dns))
 }
 
 /// The directory maps a service from this subject to its entry: O and CN, and nothing else. Only a store's name can be

@@ -1,5 +1,7 @@
 //! Whether a certificate is kept or issued anew: pure.
 
+use std::net::IpAddr;
+
 use k8s_openapi::jiff::Timestamp;
 use rcgen::KeyPair;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::parse_x509_pem};
@@ -72,6 +74,12 @@ pub fn renewal(leaf: &Leaf) -> Option<Timestamp> {
     Timestamp::from_second(due(&pem.parse_x509().ok()?)).ok()
 }
 
+/// When a certificate is good no longer. `None` when it can't be read.
+pub fn end(leaf: &Leaf) -> Option<Timestamp> {
+    let (_, pem) = parse_x509_pem(leaf.certificate.as_bytes()).ok()?;
+    Timestamp::from_second(pem.parse_x509().ok()?.validity().not_after.timestamp()).ok()
+}
+
 fn due(certificate: &X509Certificate<'_>) -> i64 {
     let validity = certificate.validity();
     let (from, to) = (validity.not_before.timestamp(), validity.not_after.timestamp());
@@ -83,21 +91,29 @@ fn belongs(certificate: &X509Certificate<'_>, key: &str) -> bool {
         .is_ok_and(|key| key.public_key_raw() == &*certificate.public_key().subject_public_key.data)
 }
 
-fn names<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };
-    let mut names: Vec<&str> = extension
+    let mut names: Vec<String> = extension
         .value
         .general_names
         .iter()
         .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(*name),
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => address(octets).map(|address| address.to_string()),
             _ => None,
         })
         .collect();
     names.sort_unstable();
     names
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(octets)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
 }
 
 #[cfg(test)]
@@ -177,6 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_a_name() {
+        let mut wanted = wanted();
+        wanted.names.push("127.0.0.1".into());
+        wanted.names.push("2001:db8::7".into());
+        let authority = Authority::from_pair(Authority::generate("pdsa1", at(ISSUED)).unwrap()).unwrap();
+        let leaf = authority.issue(&wanted, at(ISSUED)).unwrap();
+        assert_eq!(decide(Some(&leaf), &wanted, at(ISSUED)), Decision::Keep);
+        wanted.names.pop();
+        assert_eq!(
+            decide(Some(&leaf), &wanted, at(ISSUED)),
+            Decision::Issue(Reason::NamesChanged)
+        );
+    }
+
+    #[test]
     fn another_authority_is_a_reason() {
         let wanted = Wanted {
             trusted: "CA 1, CA 3".into(),
@@ -195,5 +226,6 @@ mod tests {
         let before = Timestamp::from_second(due.as_second() - 1).unwrap();
         assert_eq!(decide(Some(&leaf), &wanted(), before), Decision::Keep);
         assert_eq!(decide(Some(&leaf), &wanted(), due), Decision::Issue(Reason::Due));
+        assert!(due < end(&leaf).unwrap());
     }
 }

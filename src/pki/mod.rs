@@ -1,4 +1,5 @@
-//! The site's certificate authority, the certificates of its parts, and the keys derived from the service's root secret.
+//! The site's certificate authority, the certificates of its parts, and what is derived from the service's root secret: keys,
+//! and the authority of the roles' etcd.
 //!
 //! Decisions are pure; `kept` reads and writes what the cluster keeps.
 
@@ -6,12 +7,14 @@ mod authority;
 mod decision;
 pub mod kept;
 mod own;
-mod session;
+mod roles;
+mod root;
 
 pub use authority::{Authority, Pair};
-pub use decision::{Decision, Reason, decide, renewal};
+pub use decision::{Decision, Reason, decide, end, renewal};
 pub use own::OwnCertificate;
-pub use session::{Root, session_key};
+pub use roles::{client, member, roles_authority, witness};
+pub use root::{Root, session_key};
 
 use govuc_wire::names;
 use k8s_openapi::jiff::Timestamp;
@@ -21,10 +24,18 @@ use k8s_openapi::jiff::Timestamp;
 pub struct Wanted {
     /// Who its holder is to its peers; also the subject's common name, where that is not too long.
     pub identity: String,
-    /// The DNS names it is good for besides the identity.
+    /// The DNS names and IP addresses it is good for besides the identity.
     pub names: Vec<String>,
+    pub usage: Usage,
     /// The PEM certificates of the authorities its holder trusts.
     pub trusted: String,
+}
+
+/// At which ends of a connection a certificate is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    ServerAndClient,
+    Client,
 }
 
 /// A certificate with what its holder needs beside it: the content of a `tls-<part>` Secret, as PEM.
@@ -60,11 +71,12 @@ impl Wanted {
         Self {
             identity: names::identity(part, site),
             names,
+            usage: Usage::ServerAndClient,
             trusted: trusted.to_owned(),
         }
     }
 
-    /// Every DNS name, sorted: the order in which they are asked for is no reason to issue anew.
+    /// Every name, sorted: the order in which they are asked for is no reason to issue anew.
     fn sorted_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         names.push(&self.identity);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use govuc_wire::{names, tls::Material};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Authority, Decision, Error, Leaf, Wanted, decide};
+use super::{Authority, Decision, Error, Leaf, Usage, Wanted, decide};
 
 /// What the operator shows to the parts it talks to. Empty until Platform's reconcile has the authorities.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ impl OwnCertificate {
         let wanted = Wanted {
             identity: names::identity("operator", site),
             names: Vec::new(),
+            usage: Usage::ServerAndClient,
             trusted: trusted.to_owned(),
         };
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);

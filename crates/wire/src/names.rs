@@ -13,6 +13,17 @@ pub const EGRESS_PORT: u16 = 8444;
 /// Probes and metrics, plain HTTP, no secrets.
 pub const PROBE_PORT: u16 = 8080;
 
+/// A member of the etcd that holds roles, as clients reach it: `roles-<site>`.
+pub const ROLES: &str = "roles";
+/// The same member's raft port: `roles-peer-<site>`.
+pub const ROLES_PEER: &str = "roles-peer";
+/// A client of the roles' etcd, in its certificate.
+pub const ROLES_CLIENT: &str = "roles-client";
+/// In the certificate of every member of the roles' etcd and of none of its clients: only members may speak raft.
+pub const ROLES_MEMBER: &str = "roles-member.govuc.internal";
+/// The member of the roles' etcd that is at neither site, where others have the name of their site.
+pub const WITNESS: &str = "witness";
+
 /// The domain that stands for a store in Postfix: `<store>.store.govuc.internal`.
 pub const STORE_DOMAIN: &str = "store.govuc.internal";
 /// The user the operator is inside Cyrus.

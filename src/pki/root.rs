@@ -13,19 +13,24 @@ impl Root {
             bytes.try_into().map_err(|_| Error::RootLength(bytes.len()))?,
         ))
     }
+
+    /// HKDF-SHA256 without salt. `info` says what the bytes are for, and the number in it is raised to replace them while
+    /// the root stays.
+    pub(super) fn derive(&self, info: &str) -> [u8; 32] {
+        let mut key = [0; 32];
+        hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+            .extract(&self.0)
+            .expand(&[info.as_bytes()], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut key))
+            // HKDF fails only above 255 × 32 bytes, and where the buffer is not as long as was asked for: 32.
+            .expect("32 bytes are within HKDF's limits");
+        key
+    }
 }
 
-/// The key of session tokens (`govuc_wire::token`): HKDF-SHA256 without salt, info `session 1`. The number is raised to
-/// replace the key while the root stays.
+/// The key of session tokens (`govuc_wire::token`).
 pub fn session_key(root: &Root) -> [u8; 32] {
-    let mut key = [0; 32];
-    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
-        .extract(&root.0)
-        .expand(&[b"session 1"], hkdf::HKDF_SHA256)
-        .and_then(|okm| okm.fill(&mut key))
-        // HKDF fails only above 255 × 32 bytes, and where the buffer is not as long as was asked for: 32.
-        .expect("32 bytes are within HKDF's limits");
-    key
+    root.derive("session 1")
 }
 
 #[cfg(test)]
@@ -37,6 +42,12 @@ mod tests {
         let key = |byte| session_key(&Root::new(&[byte; 32]).unwrap());
         assert_eq!(key(1), key(1));
         assert_ne!(key(1), key(2));
+    }
+
+    #[test]
+    fn keys_for_two_things_are_two() {
+        let root = Root::new(&[7; 32]).unwrap();
+        assert_ne!(root.derive("session 1"), root.derive("roles-ca 1"));
     }
 
     #[test]
