@@ -1,10 +1,14 @@
 //! Standard conditions: set so that they change only when what they say does.
 
-use govuc_api::conditions::{reasons, types};
+use govuc_api::{
+    AgencyStatus, MailStoreStatus, MailboxStatus, PlatformStatus,
+    conditions::{reasons, types},
+};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
+use kube::{Resource, core::object::HasStatus};
 
 /// Longest message, in bytes: what the API server takes is 32768, but a status is to stay small.
 const MESSAGE_LIMIT: usize = 400;
@@ -32,6 +36,34 @@ pub struct Conditions {
     generation: Option<i64>,
     now: Timestamp,
 }
+
+/// What the status of every kind has.
+pub trait Status: Clone + Default {
+    fn conditions(&self) -> &[Condition];
+
+    /// The same, said of `generation`, and without conditions.
+    fn bare(self, generation: Option<i64>) -> Self;
+}
+
+macro_rules! statuses {
+    ($($type:ty),+) => {
+        $(impl Status for $type {
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+
+            fn bare(self, generation: Option<i64>) -> Self {
+                Self {
+                    observed_generation: generation,
+                    conditions: Vec::new(),
+                    ..self
+                }
+            }
+        })+
+    };
+}
+
+statuses!(AgencyStatus, MailStoreStatus, MailboxStatus, PlatformStatus);
 
 impl State {
     fn label(self) -> &'static str {
@@ -75,7 +107,7 @@ impl Word {
 
 impl Conditions {
     /// `previous` is what the object has, `generation` the one that is spoken of.
-    pub fn of(previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Self {
+    fn of(previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Self {
         Self {
             previous: previous.to_vec(),
             next: Vec::new(),
@@ -123,6 +155,26 @@ impl Conditions {
     pub fn finish(self) -> Vec<Condition> {
         self.next
     }
+}
+
+/// The conditions of an object, begun for its present generation.
+pub fn begun<K>(object: &K, now: Timestamp) -> Conditions
+where
+    K: Resource + HasStatus,
+    K::Status: Status,
+{
+    let previous = object.status().map_or(&[][..], Status::conditions);
+    Conditions::of(previous, object.meta().generation, now)
+}
+
+/// What was decided stays, whatever holds the object now: its status for the present generation, without conditions.
+pub fn kept<K>(object: &K) -> K::Status
+where
+    K: Resource + HasStatus,
+    K::Status: Status,
+{
+    let status = object.status().cloned().unwrap_or_default();
+    status.bare(object.meta().generation)
 }
 
 /// Whether an object was found to be as its present spec asks. What can't be seen for a while is no reason to say otherwise

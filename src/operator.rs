@@ -158,8 +158,9 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     metrics.lead(true);
     tracing::info!(site = %options.site, "acting");
 
+    // Before anything acts: with the operator's own certificate at hand a restart is no news to any status.
     let site = options.site.as_str();
-    if let Err(error) = kept::begin(&context.cluster, &context.certificate, site, Timestamp::now()).await {
+    if let Err(error) = kept::joined(&context.cluster, &context.certificate, site, Timestamp::now()).await {
         tracing::warn!(
             error = chain(&error),
             "no certificates yet; Platform's reconcile tries again"

@@ -10,7 +10,7 @@ use super::{
     Decision, Tenant,
     plan::{Hold, Make, Plan},
 };
-use crate::conditions::{Conditions, Word, is_true};
+use crate::conditions::{Conditions, Word, begun, is_true, kept};
 
 /// `store` is the agency's MailStore in this cluster, as it is now; `counted` is whether its namespace's quota is.
 pub fn of(
@@ -59,23 +59,6 @@ pub fn occupied(agency: &Agency, tenant: &Tenant, now: Timestamp) -> AgencyStatu
             .stalled(reasons::HAS_MAILBOXES, message)
             .finish(),
         ..kept(agency)
-    }
-}
-
-fn begun(agency: &Agency, now: Timestamp) -> Conditions {
-    let previous = agency
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.conditions);
-    Conditions::of(previous, agency.metadata.generation, now)
-}
-
-/// What was decided stays, whatever holds the agency now.
-fn kept(agency: &Agency) -> AgencyStatus {
-    AgencyStatus {
-        observed_generation: agency.metadata.generation,
-        conditions: Vec::new(),
-        ..agency.status.clone().unwrap_or_default()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     controller::{Label, chain, drive},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, workload},
-    pki::{self, Wanted, kept},
+    pki::{Wanted, kept},
     platform::{self, Installation},
 };
 
@@ -35,8 +35,6 @@ pub enum Error {
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
     Kept(#[from] kept::Fault),
-    #[error(transparent)]
-    Pki(#[from] pki::Error),
     #[error("the store's assignment can't be written")]
     Assignment(#[from] serde_json::Error),
 }
@@ -44,8 +42,8 @@ pub enum Error {
 impl Label for Error {
     fn label(&self) -> &'static str {
         match self {
-            Error::Cluster(error) | Error::Kept(kept::Fault::Cluster(error)) => error.label(),
-            Error::Kept(_) | Error::Pki(_) => "certificates",
+            Error::Cluster(error) => error.label(),
+            Error::Kept(fault) => fault.label(),
             Error::Assignment(_) => "assignment",
         }
     }
@@ -108,16 +106,12 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         Ok(store) => store,
         Err(error) => return Ok(Stage::Refused(error.to_string())),
     };
-    let authority = kept::authority(cluster, &installation.own.name, now).await?;
-    let Some(joined) = kept::joined(cluster, &authority).await? else {
+    let site = &installation.own.name;
+    let Some(joined) = kept::joined(cluster, &context.certificate, site, now).await? else {
         return Ok(Stage::NoPlatform(
             "this site is not connected to the other one yet",
         ));
     };
-    let site = &installation.own.name;
-    let material = context
-        .certificate
-        .renew(&authority, site, &joined.trusted, now)?;
     let wanted = Wanted::part(
         &store.part.name,
         site,
@@ -125,20 +119,28 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         Vec::new(),
         &joined.trusted,
     );
-    kept::ensure(cluster, &authority, &store.part, &wanted, &store.owner, now).await?;
+    kept::ensure(
+        cluster,
+        &joined.authority,
+        &store.part,
+        &wanted,
+        &store.owner,
+        now,
+    )
+    .await?;
     let applied = plan::of(&store, &installation, &context.images.cyrus)?
         .apply(cluster)
         .await?;
     let name = &store.part.name;
     let (own, peer) = tokio::join!(
-        copy(&material, name, site),
-        copy(&material, name, &installation.peer.name),
+        copy(&joined.material, name, site),
+        copy(&joined.material, name, &installation.peer.name),
     );
     Ok(Stage::Made(Box::new(Copies {
         pod_ready: applied.stateful_sets.iter().all(workload::stateful_set_is_ready),
         own,
         peer,
-        listed: listed(&store, &installation, &material).await,
+        listed: listed(&store, &installation, &joined.material).await,
     })))
 }
 

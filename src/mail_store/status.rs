@@ -7,7 +7,7 @@ use govuc_api::{
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::conditions::{Conditions, Word};
+use crate::conditions::{Conditions, Word, begun, kept};
 
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +46,10 @@ impl Copies {
 
 pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus {
     let previous = object.status.clone().unwrap_or_default();
-    let conditions = Conditions::of(&previous.conditions, object.metadata.generation, now);
+    let conditions = begun(object, now);
     let unmade = |conditions: Conditions| MailStoreStatus {
-        observed_generation: object.metadata.generation,
         conditions: conditions.finish(),
-        ..previous.clone()
+        ..kept(object)
     };
     let copies = match stage {
         Stage::Refused(message) => return unmade(conditions.stalled(reasons::INVALID, message.clone())),

@@ -12,7 +12,7 @@ use super::{
     desired::secret_name,
     plan::{Hold, Plan},
 };
-use crate::conditions::{Conditions, Word};
+use crate::conditions::{Conditions, Word, begun, kept};
 
 /// `lead` is the site that has the Secret with the first password.
 pub fn of(mailbox: &Mailbox, plan: &Plan, lead: Option<&str>, now: Timestamp) -> MailboxStatus {
@@ -69,22 +69,6 @@ pub fn failed(mailbox: &Mailbox, message: String, now: Timestamp) -> MailboxStat
 pub fn remembering(mailbox: &Mailbox, granted: &Granted) -> MailboxStatus {
     MailboxStatus {
         granted: Some(granted.clone()),
-        ..mailbox.status.clone().unwrap_or_default()
-    }
-}
-
-fn begun(mailbox: &Mailbox, now: Timestamp) -> Conditions {
-    let previous = mailbox
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.conditions);
-    Conditions::of(previous, mailbox.metadata.generation, now)
-}
-
-fn kept(mailbox: &Mailbox) -> MailboxStatus {
-    MailboxStatus {
-        observed_generation: mailbox.metadata.generation,
-        conditions: Vec::new(),
         ..mailbox.status.clone().unwrap_or_default()
     }
 }

@@ -1,8 +1,8 @@
 //! What the cluster keeps of a site's trust: its own authority, what `kubectl govuc connect` brought, the parts' leaves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use govuc_wire::names;
+use govuc_wire::{names, tls::Material};
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
@@ -13,6 +13,7 @@ use k8s_openapi::{
 use super::{Authority, Decision, Error, Leaf, OwnCertificate, Pair, Root, Wanted, decide, renewal, trusted};
 use crate::{
     cluster::{self, Cluster},
+    controller::Label,
     part::{Owner, Part, common_labels, pod},
 };
 
@@ -28,11 +29,15 @@ const KEY: &str = "tls.key";
 const TRUSTED: &str = "ca.crt";
 const ROOT: &str = "root";
 
-/// What both sites agreed on.
+/// What a site acts with once it is connected to its peer.
 pub struct Joined {
+    /// The site's own.
+    pub authority: Authority,
     /// Both authorities, as PEM.
     pub trusted: String,
     pub root: Root,
+    /// The operator's own certificate.
+    pub material: Arc<Material>,
 }
 
 /// A part's certificate as its pods will find it.
@@ -54,8 +59,43 @@ pub enum Fault {
     Key { object: &'static str, key: &'static str },
 }
 
+impl Label for Fault {
+    fn label(&self) -> &'static str {
+        match self {
+            Fault::Cluster(error) => error.label(),
+            Fault::Pki(_) | Fault::Key { .. } => "certificates",
+        }
+    }
+}
+
+/// Makes the site's authority where there is none, so that the sites can be connected before anything else is there, and
+/// keeps the operator's own certificate good. `None` until `kubectl govuc connect` has brought what the peer has.
+pub async fn joined(
+    cluster: &Cluster,
+    own: &OwnCertificate,
+    site: &str,
+    now: Timestamp,
+) -> Result<Option<Joined>, Fault> {
+    let authority = authority(cluster, site, now).await?;
+    let system = Some(names::SYSTEM_NAMESPACE);
+    let peer: Option<ConfigMap> = cluster.read(system, PEER_CONFIG_MAP).await?;
+    let root: Option<Secret> = cluster.read(system, ROOT_SECRET).await?;
+    let peer = peer.and_then(|map| map.data?.remove(TRUSTED));
+    let root = root.and_then(|secret| secret.data?.remove(ROOT));
+    let (Some(peer), Some(ByteString(root))) = (peer, root) else {
+        return Ok(None);
+    };
+    let trusted = trusted(authority.certificate(), &peer);
+    Ok(Some(Joined {
+        root: Root::new(&root)?,
+        material: own.renew(&authority, site, &trusted, now)?,
+        authority,
+        trusted,
+    }))
+}
+
 /// The site's own authority, made when there is none. Of two replicas that race one makes it and both use it.
-pub async fn authority(cluster: &Cluster, site: &str, now: Timestamp) -> Result<Authority, Fault> {
+async fn authority(cluster: &Cluster, site: &str, now: Timestamp) -> Result<Authority, Fault> {
     let found: Option<Secret> = cluster
         .read(Some(names::SYSTEM_NAMESPACE), AUTHORITY_SECRET)
         .await?;
@@ -76,32 +116,6 @@ pub async fn authority(cluster: &Cluster, site: &str, now: Timestamp) -> Result<
         certificate: text(CERTIFICATE)?,
         key: text(KEY)?,
     })?)
-}
-
-/// What `kubectl govuc connect` brought; `None` until it has.
-pub async fn joined(cluster: &Cluster, authority: &Authority) -> Result<Option<Joined>, Fault> {
-    let system = Some(names::SYSTEM_NAMESPACE);
-    let peer: Option<ConfigMap> = cluster.read(system, PEER_CONFIG_MAP).await?;
-    let root: Option<Secret> = cluster.read(system, ROOT_SECRET).await?;
-    let peer = peer.and_then(|map| map.data?.remove(TRUSTED));
-    let root = root.and_then(|secret| secret.data?.remove(ROOT));
-    let (Some(peer), Some(ByteString(root))) = (peer, root) else {
-        return Ok(None);
-    };
-    Ok(Some(Joined {
-        trusted: trusted(authority.certificate(), &peer),
-        root: Root::new(&root)?,
-    }))
-}
-
-/// What has to be there before anything acts: the site's authority, so that the sites can be connected before there is a
-/// Platform; and, where they are, the operator's own certificate, so that a restart is no news to any status.
-pub async fn begin(cluster: &Cluster, own: &OwnCertificate, site: &str, now: Timestamp) -> Result<(), Fault> {
-    let authority = authority(cluster, site, now).await?;
-    if let Some(joined) = joined(cluster, &authority).await? {
-        own.renew(&authority, site, &joined.trusted, now)?;
-    }
-    Ok(())
 }
 
 /// Keeps a part's certificate good: issues it when the decision says so, and writes nothing otherwise.

@@ -12,7 +12,7 @@ use crate::{
     cluster::{self, Cluster},
     controller::chain,
     directory::LEAD_TERM,
-    pki::{Authority, kept},
+    pki::kept,
 };
 
 /// The certificates of the shared parts.
@@ -28,16 +28,23 @@ pub struct Certificates {
 pub async fn certificates(
     cluster: &Cluster,
     installation: &Installation,
-    authority: &Authority,
-    trusted: &str,
+    joined: &kept::Joined,
     now: Timestamp,
 ) -> Result<Certificates, kept::Fault> {
     let mut certificates = Certificates {
         digests: BTreeMap::new(),
         renewal: None,
     };
-    for (part, wanted) in plan::certificates(installation, trusted) {
-        let held = kept::ensure(cluster, authority, &part, &wanted, &installation.owner, now).await?;
+    for (part, wanted) in plan::certificates(installation, &joined.trusted) {
+        let held = kept::ensure(
+            cluster,
+            &joined.authority,
+            &part,
+            &wanted,
+            &installation.owner,
+            now,
+        )
+        .await?;
         certificates.digests.insert(part.name, held.digest);
         certificates.renewal = [certificates.renewal, held.renewal].into_iter().flatten().min();
     }

@@ -37,8 +37,6 @@ pub enum Error {
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
     Kept(#[from] kept::Fault),
-    #[error(transparent)]
-    Pki(#[from] pki::Error),
     #[error("a part's configuration can't be rendered")]
     Template(#[from] template::Error),
 }
@@ -46,8 +44,8 @@ pub enum Error {
 impl Label for Error {
     fn label(&self) -> &'static str {
         match self {
-            Error::Cluster(error) | Error::Kept(kept::Fault::Cluster(error)) => error.label(),
-            Error::Kept(_) | Error::Pki(_) => "certificates",
+            Error::Cluster(error) => error.label(),
+            Error::Kept(fault) => fault.label(),
             Error::Template(_) => "template",
         }
     }
@@ -108,14 +106,10 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
     let now = Timestamp::now();
     let site = &installation.own.name;
     plan::ground(installation).apply(cluster).await?;
-    let authority = kept::authority(cluster, site, now).await?;
-    let Some(joined) = kept::joined(cluster, &authority).await? else {
+    let Some(joined) = kept::joined(cluster, &context.certificate, site, now).await? else {
         return Ok((Stage::Alone, RESYNC));
     };
-    let material = context
-        .certificate
-        .renew(&authority, site, &joined.trusted, now)?;
-    let certificates = observe::certificates(cluster, installation, &authority, &joined.trusted, now).await?;
+    let certificates = observe::certificates(cluster, installation, &joined, now).await?;
     let blueprint = Blueprint {
         installation,
         images: &context.images,
@@ -124,7 +118,7 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
     };
     let objects = plan::parts(blueprint, &pki::session_key(&joined.root))?;
     let applied = objects.apply(cluster).await?;
-    let parts = Parts::of(&applied, observe::tree(installation, &material).await);
+    let parts = Parts::of(&applied, observe::tree(installation, &joined.material).await);
     let again = if parts.settled() {
         until(certificates.renewal, now).min(RESYNC)
     } else {

@@ -7,7 +7,7 @@ use govuc_api::{
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    conditions::{Conditions, Word},
+    conditions::{Conditions, Word, begun},
     part::{Role, objects::Applied, workload},
 };
 
@@ -58,11 +58,7 @@ impl Parts {
 
 /// `lead` is the site that leads, where it is known.
 pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp) -> PlatformStatus {
-    let previous = platform
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.conditions);
-    let conditions = Conditions::of(previous, platform.metadata.generation, now);
+    let conditions = begun(platform, now);
     let conditions = match stage {
         Stage::Refused(reason, message) => conditions.stalled(reason, message.clone()),
         Stage::Alone => conditions.stalled(
