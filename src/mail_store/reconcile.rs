@@ -20,8 +20,8 @@ use crate::{
     cluster,
     controller::{Label, chain, drive},
     operator::Context,
-    part::{GOVUC, MANAGED_LABEL, workload},
-    pki::{Wanted, kept},
+    part::{GOVUC, MANAGED_LABEL, pod, workload},
+    pki::{self, Wanted, kept},
     platform::{self, Installation},
 };
 
@@ -128,7 +128,8 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         now,
     )
     .await?;
-    let applied = plan::of(&store, &installation, &context.images.cyrus)?
+    let session = pod::digest([pki::session_key(&joined.root)]);
+    let applied = plan::of(&store, &installation, &context.images.cyrus, &session)?
         .apply(cluster)
         .await?;
     let name = &store.part.name;

@@ -233,13 +233,14 @@ pub fn command_probe(command: &[&str]) -> Probe {
     }
 }
 
-/// A short digest of texts, for [`CONFIG_ANNOTATION`].
-pub fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+/// A short digest of texts or keys, for [`CONFIG_ANNOTATION`].
+pub fn digest(texts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for text in texts {
+        let text = text.as_ref();
         // The length keeps ("a", "bc") and ("ab", "c") apart.
         context.update(&(text.len() as u64).to_be_bytes());
-        context.update(text.as_bytes());
+        context.update(text);
     }
     context.finish().as_ref()[..8]
         .iter()

@@ -140,11 +140,13 @@ mod tests {
             installation: &installation,
             images: &images,
             certificates: &certificates,
+            session: "",
             own_signatures: false,
         };
         let mut objects = ground(&installation);
         objects.extend(parts(blueprint, &KEY).unwrap());
-        objects.extend(mail_store::plan::of(&store(&installation), &installation, &images.cyrus).unwrap());
+        objects
+            .extend(mail_store::plan::of(&store(&installation), &installation, &images.cyrus, "").unwrap());
         objects
     }
 

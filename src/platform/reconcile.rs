@@ -24,7 +24,7 @@ use crate::{
     cluster,
     controller::{Label, RESYNC, chain, drive},
     operator::Context,
-    part::{GOVUC, MANAGED_LABEL, template},
+    part::{GOVUC, MANAGED_LABEL, pod, template},
     pki::{self, kept},
 };
 
@@ -110,13 +110,15 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
         return Ok((Stage::Alone, RESYNC));
     };
     let certificates = observe::certificates(cluster, installation, &joined, now).await?;
+    let session_key = pki::session_key(&joined.root);
     let blueprint = Blueprint {
         installation,
         images: &context.images,
         certificates: &certificates.digests,
+        session: &pod::digest([session_key]),
         own_signatures: observe::own_signatures(cluster).await?,
     };
-    let objects = plan::parts(blueprint, &pki::session_key(&joined.root))?;
+    let objects = plan::parts(blueprint, &session_key)?;
     let applied = objects.apply(cluster).await?;
     let parts = Parts::of(&applied, observe::tree(installation, &joined.material).await);
     let again = if parts.settled() {

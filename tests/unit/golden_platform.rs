@@ -74,6 +74,7 @@ fn each_site_of_the_example_gets_what_is_committed() {
             installation: &installation,
             images: &images(),
             certificates: &BTreeMap::new(),
+            session: "",
             own_signatures: false,
         };
         let mut objects = plan::ground(&installation);
@@ -97,6 +98,6 @@ fn a_store_gets_what_is_committed() {
     object.metadata.uid = Some("uid".into());
     let installation = installation("pdsa1");
     let store = Store::of(&object, &installation).unwrap();
-    let objects = mail_store::plan::of(&store, &installation, &images().cyrus).unwrap();
+    let objects = mail_store::plan::of(&store, &installation, &images().cyrus, "").unwrap();
     compare_text(Path::new("tests/golden/store-mail-1.yaml"), &yaml(&objects));
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     mail_store::Store,
-    part::{Owner, workload},
+    part::{Owner, pod, workload},
     platform::Installation,
 };
 
@@ -46,6 +46,13 @@ pub fn text(store: &Store, installation: &Installation) -> Result<String, serde_
         term: TERM,
         primary: &store.preferred_site,
     })
+}
+
+/// Changes with what the guard reads only when it starts: store, site and peer in the file, and the key of session tokens,
+/// by its digest. Who is primary, and since which term, it follows while it runs.
+pub fn restarts_with(store: &Store, installation: &Installation, session: &str) -> String {
+    let (site, peer) = (&installation.own.name, &installation.peer.name);
+    pod::digest([store.part.name.as_str(), site, peer, session])
 }
 
 pub fn config_map(store: &Store, text: String, owner: Owner<'_>) -> ConfigMap {

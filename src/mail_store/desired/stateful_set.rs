@@ -28,8 +28,7 @@ const NEEDS: Needs = Needs { cpu: 50, memory: 128 };
 /// A primary hands over within 20 s and stops its engine after that.
 const GRACE_SECONDS: i64 = 60;
 
-/// `restarts_with` is the digest of the assignment: the guard follows a changed role while it runs, but reads store, site
-/// and peer only when it starts.
+/// `restarts_with` is [`assignment::restarts_with`]: a changed role must not end the process that is to carry it out.
 pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owner<'_>) -> StatefulSet {
     let mut guard = pod::container("guard", image, NEEDS);
     guard.ports = Some(vec![

@@ -55,7 +55,8 @@ pub fn front_door(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> 
     let router = router::container(blueprint, router::Beside::Nginx);
     let mut spec = pod::spec(&part, USER, vec![nginx, router], volumes);
     spec.termination_grace_period_seconds = Some(GRACE_SECONDS);
-    let restarts_with = blueprint.restarts_with(&part, &[&files]);
+    let engine = blueprint.restarts_with(&part, &[&files]);
+    let restarts_with = pod::digest([engine.as_str(), blueprint.session]);
     Ok(Objects {
         services: vec![service::public(&part, own.front_door, &public, owner)],
         config_maps: vec![workload::config_map(&part, &part.name, files, owner)],

@@ -30,6 +30,8 @@ pub struct Blueprint<'a> {
     pub images: &'a Images,
     /// A digest of each part's certificate: most engines read theirs only when they start.
     pub certificates: &'a BTreeMap<String, String>,
+    /// A digest of the key of session tokens, which the front door's router reads when it starts.
+    pub session: &'a str,
     /// Whether there is a claim with signatures for the filter.
     pub own_signatures: bool,
 }
