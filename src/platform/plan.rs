@@ -248,6 +248,30 @@ mod tests {
     }
 
     #[test]
+    fn other_rules_for_passwords_are_told_without_a_restart() {
+        let told = |min_length| {
+            let mut installation = installation("pdsa1");
+            installation.password.min_length = min_length;
+            let blueprint = Blueprint {
+                installation: &installation,
+                images: &images(),
+                certificates: &BTreeMap::new(),
+                session: "",
+                own_signatures: false,
+            };
+            let objects = parts(blueprint, &KEY).unwrap();
+            let rules = objects
+                .config_maps
+                .iter()
+                .find_map(|map| map.data.as_ref()?.get("rules.json").cloned());
+            (rules.unwrap(), objects.deployments)
+        };
+        let (rules, deployments) = told(14);
+        assert_eq!(rules, r#"{"lockoutSeconds":900,"minLength":14}"#);
+        assert_eq!(deployments, told(12).1);
+    }
+
+    #[test]
     fn each_template_is_filled_in_at_both_sites() {
         for site in ["pdsa1", "pdsa2"] {
             for map in everything(site, None).config_maps {

@@ -27,6 +27,9 @@ pub struct FrontDoor {
     /// File with the 32 bytes that router and guards share.
     #[arg(long, default_value = "/etc/govuc/session/key", value_name = "FILE")]
     pub session_key: PathBuf,
+    /// JSON file with what people are told about passwords; may change while the router runs.
+    #[arg(long, default_value = "/etc/govuc/password/rules.json", value_name = "FILE")]
+    pub password_rules: PathBuf,
     /// Where nginx asks.
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
     pub listen: SocketAddr,

@@ -14,6 +14,7 @@ pub mod postfix;
 pub mod probes;
 pub mod providers;
 pub mod relay;
+pub mod rules;
 pub mod secret;
 pub mod sign_in;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use govuc_router::{
     probes::{self, Readiness},
     providers::Providers,
     relay::{self, Certificates},
+    rules::RulesFile,
     sign_in::SignIn,
     telemetry::Metrics,
     tickets::Tickets,
@@ -49,6 +50,7 @@ async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
     let key = std::fs::read(&args.session_key)
         .with_context(|| format!("{} can't be read", args.session_key.display()))?;
     let session_key = SessionKey::new(&key)?;
+    let rules = RulesFile::open(args.password_rules)?;
     let (providers, metrics) = common(&args.common, &stop).await?;
     let tickets = Arc::new(Tickets::new(Instant::now()));
     let door = Arc::new(Door {
@@ -60,6 +62,7 @@ async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
         site: args.common.site,
         peer: args.common.peer,
         texts: Texts::of_domain(&args.common.domain),
+        rules,
         metrics: metrics.clone(),
     });
     let certificates = Arc::new(Certificates::new(Files::new(args.common.tls)));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What must not appear in a log, whatever it is part of.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

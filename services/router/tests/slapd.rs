@@ -24,18 +24,21 @@ use govuc_router::{
     postfix::lookup,
     providers::Providers,
     relay::{Admitted, Place, Protocol},
+    rules::RulesFile,
     sign_in::SignIn,
     telemetry::Metrics,
     tickets::Tickets,
 };
 use govuc_wire::token::{Purpose, SessionKey, Subject};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tempfile::TempDir;
 use tower::ServiceExt;
 use tracing_subscriber::fmt::MakeWriter;
 use uuid::Uuid;
 
 const FIRST: &str = "pertama-Rahsia-1";
 const SECOND: &str = "kedua Rahsia: 22%";
+const THIRD: &str = "ketiga Rahsia: 33%";
 
 /// Everything that is logged in this process, at every level.
 #[derive(Clone, Default)]
@@ -81,6 +84,7 @@ struct Office {
     metrics: Metrics,
     tickets: Arc<Tickets<Admitted>>,
     door: Arc<Door>,
+    _rules: TempDir,
 }
 
 fn key() -> SessionKey {
@@ -131,6 +135,9 @@ async fn office() -> Office {
     let peer = bed.directory_from("pdsa2", "front-door", "pdsa1");
     let providers = Providers::new(own, peer, metrics.clone());
     let tickets = Arc::new(Tickets::new(Instant::now()));
+    let rules = tempfile::tempdir().unwrap();
+    let file = rules.path().join("rules.json");
+    std::fs::write(&file, r#"{"minLength":12,"lockoutSeconds":900}"#).unwrap();
     let door = Arc::new(Door {
         sign_in: SignIn::new(providers.clone(), metrics.clone()).unwrap(),
         providers: providers.clone(),
@@ -140,6 +147,7 @@ async fn office() -> Office {
         site: "pdsa1".into(),
         peer: "pdsa2".into(),
         texts: Texts::of_domain(DOMAIN),
+        rules: RulesFile::open(file).unwrap(),
         metrics: metrics.clone(),
     });
     Office {
@@ -150,6 +158,7 @@ async fn office() -> Office {
         metrics,
         tickets,
         door,
+        _rules: rules,
     }
 }
 
@@ -179,6 +188,23 @@ impl Office {
         let response = door::routes(self.door.clone()).oneshot(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// As a browser sends the form of the page.
+    async fn fill_in(&self, address: &str, old: &str, new: &str, again: &str) -> (StatusCode, String) {
+        let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let body = format!(
+            "address={}&old={}&new={}&again={}",
+            escaped(address),
+            escaped(old),
+            escaped(new),
+            escaped(again)
+        );
+        let request = Request::post("/password").body(Body::from(body)).unwrap();
+        let response = door::routes(self.door.clone()).oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
@@ -245,6 +271,44 @@ async fn a_first_password_is_changed_and_then_opens_mail_and_submission() {
     assert_eq!(
         admitted.places,
         ["pdsa1", "pdsa2"].map(|site| Place::of_part("submission", site, "govuc-mta"))
+    );
+}
+
+#[tokio::test]
+async fn a_first_password_is_changed_in_a_browser_too() {
+    let office = office().await;
+    let (status, page) = office.fill_in("ali@kkr.gov.my", FIRST, "pendek", "pendek").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.contains("sekurang-kurangnya 12 aksara") && page.contains("use at least 12 characters"),
+        "{page}"
+    );
+    // Nobody learns from the answer which accounts there are.
+    let wrong = office
+        .fill_in("ali@kkr.gov.my", "salah-Rahsia-9", SECOND, SECOND)
+        .await;
+    let nobody = office
+        .fill_in("abu@kkr.gov.my", "salah-Rahsia-9", SECOND, SECOND)
+        .await;
+    assert_eq!(wrong.0, StatusCode::FORBIDDEN);
+    assert_eq!(wrong.0, nobody.0);
+    assert_eq!(wrong.1.replace("ali@", "abu@"), nobody.1);
+
+    let (status, page) = office.fill_in(" Ali@kkr.gov.my", FIRST, SECOND, SECOND).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert!(page.contains("The password was changed"), "{page}");
+    assert!(!page.contains("<form"), "{page}");
+    let answer = office.auth("imap", "ali@kkr.gov.my", SECOND).await;
+    assert_eq!(said(&answer, "auth-status"), "OK");
+
+    for _ in 0..5 {
+        office.fill_in("ali@kkr.gov.my", "salah", FIRST, FIRST).await;
+    }
+    let (status, page) = office.fill_in("ali@kkr.gov.my", SECOND, FIRST, FIRST).await;
+    assert_eq!(status, StatusCode::LOCKED);
+    assert!(
+        page.contains("selepas 15 minit") && page.contains("after 15 minutes"),
+        "{page}"
     );
 }
 
@@ -352,12 +416,17 @@ async fn no_password_and_no_token_is_ever_logged() {
     office.auth("imap", "ali@kkr.gov.my", FIRST).await;
     office.change("ali@kkr.gov.my", FIRST, SECOND).await;
     office.auth("imap", "ali@kkr.gov.my", "salah-Rahsia-9").await;
-    let answer = office.auth("imap", "ali@kkr.gov.my", SECOND).await;
+    office
+        .fill_in("ali@kkr.gov.my", "borang-Rahsia-7", THIRD, THIRD)
+        .await;
+    office.fill_in("ali@kkr.gov.my", SECOND, THIRD, FIRST).await;
+    office.fill_in("ali@kkr.gov.my", SECOND, THIRD, THIRD).await;
+    let answer = office.auth("imap", "ali@kkr.gov.my", THIRD).await;
     let token = said(&answer, "auth-pass");
     assert!(!token.is_empty());
     let log = String::from_utf8_lossy(&log().0.lock().unwrap()).into_owned();
     assert!(log.contains("let in"), "the log was not taken");
-    for secret in [FIRST, SECOND, "salah-Rahsia-9", token] {
+    for secret in [FIRST, SECOND, THIRD, "salah-Rahsia-9", "borang-Rahsia-7", token] {
         let escaped = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         let encoded = STANDARD.encode(format!("ali@kkr.gov.my:{secret}"));
         for form in [secret.to_owned(), escaped, encoded] {

@@ -45,13 +45,13 @@ pub fn front_door(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> 
         pod::mount("run", "/run/nginx"),
         pod::tls_mount(),
     ]);
-    let volumes = vec![
+    let mut volumes = vec![
         pod::config_volume("config", &part.name),
         // Never on a disk: a request's body holds a password.
         pod::scratch_volume("run", Medium::Memory),
-        router::session_volume(),
         pod::tls_volume(&part),
     ];
+    volumes.extend(router::volumes(&part));
     let router = router::container(blueprint, router::Beside::Nginx);
     let mut spec = pod::spec(&part, USER, vec![nginx, router], volumes);
     spec.termination_grace_period_seconds = Some(GRACE_SECONDS);
@@ -59,7 +59,10 @@ pub fn front_door(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> 
     let restarts_with = pod::digest([engine.as_str(), blueprint.session]);
     Ok(Objects {
         services: vec![service::public(&part, own.front_door, &public, owner)],
-        config_maps: vec![workload::config_map(&part, &part.name, files, owner)],
+        config_maps: vec![
+            workload::config_map(&part, &part.name, files, owner),
+            router::rules(blueprint, &part),
+        ],
         deployments: vec![workload::deployment(&part, REPLICAS, spec, &restarts_with, owner)],
         ..blueprint.surroundings(&part)
     })

@@ -1,12 +1,17 @@
 //! The router beside nginx or Postfix: it knows which store an account is on.
 
-use govuc_wire::names;
-use k8s_openapi::api::core::v1::{Container, Probe};
+use govuc_wire::{names, password::Rules};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Probe, Volume};
+use serde_json::json;
 
-use super::{Blueprint, arguments};
+use super::{Blueprint, Files, arguments};
 use crate::{
     mail_store::SESSION_SECRET,
-    part::pod::{self, Needs, TLS_PATH},
+    part::{
+        Part,
+        pod::{self, Needs, TLS_PATH},
+        workload,
+    },
 };
 
 /// Beside which engine it stands.
@@ -18,6 +23,8 @@ pub enum Beside {
 
 const NEEDS: Needs = Needs { cpu: 20, memory: 32 };
 const SESSION_PATH: &str = "/etc/govuc/session";
+const RULES_PATH: &str = "/etc/govuc/password";
+const RULES_FILE: &str = "rules.json";
 
 pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
     let installation = blueprint.installation;
@@ -33,16 +40,18 @@ pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
         TLS_PATH,
     ];
     let key = format!("{SESSION_PATH}/key");
+    let rules = format!("{RULES_PATH}/{RULES_FILE}");
     let mut mounts = vec![pod::tls_mount()];
     match beside {
         Beside::Nginx => {
             let words: Vec<&str> = ["front-door"]
                 .into_iter()
                 .chain(common)
-                .chain(["--session-key", &key])
+                .chain(["--session-key", &key, "--password-rules", &rules])
                 .collect();
             arguments(&mut router, &words);
             mounts.push(pod::read_only("session", SESSION_PATH));
+            mounts.push(pod::read_only("password", RULES_PATH));
         }
         Beside::Postfix => {
             let words: Vec<&str> = ["mta"].into_iter().chain(common).collect();
@@ -59,7 +68,25 @@ pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
     router
 }
 
-/// The volume that [`container`] mounts beside nginx.
-pub fn session_volume() -> k8s_openapi::api::core::v1::Volume {
-    pod::secret_volume("session", SESSION_SECRET)
+/// The volumes that [`container`] mounts beside nginx.
+pub fn volumes(part: &Part) -> Vec<Volume> {
+    vec![
+        pod::secret_volume("session", SESSION_SECRET),
+        pod::config_volume("password", &rules_name(part)),
+    ]
+}
+
+/// What people are told about passwords. The router follows it: other rules end nobody's session.
+pub fn rules(blueprint: Blueprint<'_>, part: &Part) -> ConfigMap {
+    let policy = &blueprint.installation.password;
+    let rules = Rules {
+        min_length: policy.min_length,
+        lockout_seconds: policy.lockout_seconds,
+    };
+    let files = Files::from([(RULES_FILE.to_owned(), json!(rules).to_string())]);
+    workload::config_map(part, &rules_name(part), files, blueprint.owner())
+}
+
+fn rules_name(part: &Part) -> String {
+    format!("{}-password", part.name)
 }

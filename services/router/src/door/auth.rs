@@ -164,7 +164,7 @@ impl Door {
         Answer::Refused {
             protocol,
             refusal,
-            line: self.texts.refusal(refusal).line(),
+            line: self.texts.refusal(refusal, self.rules.current()).line(),
         }
     }
 }

@@ -1,20 +1,23 @@
 //! What nginx asks at the front door: who may come in (`/auth`), and a change of password (`/password`).
 
 mod auth;
+mod change;
+mod form;
+mod page;
 mod password;
 mod text;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, put},
-};
+use axum::{Router, routing::get};
 use govuc_wire::token::SessionKey;
 
 pub use text::Texts;
 
-use crate::{providers::Providers, relay::Admitted, sign_in::SignIn, telemetry::Metrics, tickets::Tickets};
+use crate::{
+    providers::Providers, relay::Admitted, rules::RulesFile, sign_in::SignIn, telemetry::Metrics,
+    tickets::Tickets,
+};
 
 /// What the answers are made from.
 pub struct Door {
@@ -28,6 +31,7 @@ pub struct Door {
     pub site: String,
     pub peer: String,
     pub texts: Texts,
+    pub rules: RulesFile,
     pub metrics: Metrics,
 }
 
@@ -35,6 +39,9 @@ pub struct Door {
 pub fn routes(door: Arc<Door>) -> Router {
     Router::new()
         .route("/auth", get(auth::answer))
-        .route("/password", put(password::answer))
+        .route(
+            "/password",
+            get(form::show).post(form::answer).put(password::answer),
+        )
         .with_state(door)
 }

@@ -10,17 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use govuc_directory::PasswordChange;
 use serde::Serialize;
 
-use super::{Door, text::Sentence};
-use crate::{
-    secret::Secret,
-    sign_in::{Refusal, unavailable},
-};
-
-/// Characters of a new password.
-const LIMIT: usize = 256;
+use super::{Door, change::Fault, text::Sentence};
+use crate::{secret::Secret, sign_in::Refusal};
 
 #[derive(Serialize)]
 struct Explanation {
@@ -29,74 +22,29 @@ struct Explanation {
     sentence: Sentence,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Unusable {
-    TooLong,
-    NoText,
-}
-
-/// Answers 204, or says why not in both languages. Wrong old passwords count towards the account's lock.
+/// Answers 204, or says why not in both languages.
 pub async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) -> Response {
-    let outcome = door.change(&headers, &body).await;
-    door.metrics.changed_password(
-        outcome
-            .as_ref()
-            .map_or_else(|(_, explanation)| explanation.reason, |()| "changed"),
-    );
-    match outcome {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err((StatusCode::UNAUTHORIZED, explanation)) => {
+    let outcome = match (credentials(&headers), str::from_utf8(&body)) {
+        (None, _) => Err(Fault::Refused(Refusal::Wrong)),
+        (_, Err(_)) => Err(Fault::NoText),
+        (Some((address, old)), Ok(new)) => door.change(&address, &old, &Secret::new(new)).await,
+    };
+    let Err(fault) = door.counted(outcome) else {
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    let explanation = Json(Explanation {
+        reason: fault.label(),
+        sentence: door.texts.fault(fault, door.rules.current()),
+    });
+    match fault.status() {
+        StatusCode::UNAUTHORIZED => {
             let challenge = [(
                 header::WWW_AUTHENTICATE,
                 "Basic realm=\"govuc\", charset=\"UTF-8\"",
             )];
-            (StatusCode::UNAUTHORIZED, challenge, Json(explanation)).into_response()
+            (StatusCode::UNAUTHORIZED, challenge, explanation).into_response()
         }
-        Err((status, explanation)) => (status, Json(explanation)).into_response(),
-    }
-}
-
-impl Door {
-    async fn change(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), (StatusCode, Explanation)> {
-        let refused = |refusal: Refusal| {
-            let explanation = Explanation {
-                reason: refusal.label(),
-                sentence: self.texts.refusal(refusal),
-            };
-            (status(refusal), explanation)
-        };
-        let unprocessable =
-            |reason, sentence| (StatusCode::UNPROCESSABLE_ENTITY, Explanation { reason, sentence });
-        let (address, old) = credentials(headers).ok_or_else(|| refused(Refusal::Wrong))?;
-        let new = new_password(body).map_err(|fault| match fault {
-            Unusable::TooLong => unprocessable("too_long", self.texts.too_long()),
-            Unusable::NoText => unprocessable("no_text", self.texts.no_text()),
-        })?;
-        let record = self.sign_in.account(&address).await.map_err(refused)?;
-        let id = record.account.id;
-        let (old, new) = (old.reveal(), new.reveal());
-        let change = self
-            .providers
-            .ask(|directory| async move { directory.change_password(id, old, new).await })
-            .await
-            .map_err(|error| refused(unavailable(error)))?;
-        match change {
-            PasswordChange::Changed => {
-                tracing::info!(account = %id, "a password was changed");
-                Ok(())
-            }
-            PasswordChange::Wrong => Err(refused(Refusal::Wrong)),
-            PasswordChange::Locked => Err(refused(Refusal::Locked)),
-            PasswordChange::Refused(fault) => Err(unprocessable("policy", self.texts.fault(fault))),
-        }
-    }
-}
-
-fn status(refusal: Refusal) -> StatusCode {
-    match refusal {
-        Refusal::Wrong | Refusal::MustChange => StatusCode::UNAUTHORIZED,
-        Refusal::Locked => StatusCode::LOCKED,
-        Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        status => (status, explanation).into_response(),
     }
 }
 
@@ -112,22 +60,10 @@ fn credentials(headers: &HeaderMap) -> Option<(String, Secret)> {
     Some((address.to_lowercase(), Secret::new(password)))
 }
 
-fn new_password(body: &[u8]) -> Result<Secret, Unusable> {
-    let text = str::from_utf8(body).map_err(|_| Unusable::NoText)?;
-    if text.chars().count() > LIMIT {
-        return Err(Unusable::TooLong);
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Unusable::NoText);
-    }
-    Ok(Secret::new(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
-    use rstest::rstest;
 
     fn basic(text: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -150,22 +86,5 @@ mod tests {
         for headers in [HeaderMap::new(), bearer, basic("no colon")] {
             assert_eq!(credentials(&headers), None);
         }
-    }
-
-    #[rstest]
-    #[case("kata laluan baharu".into(), Ok(()))]
-    #[case("é".repeat(256), Ok(()))]
-    #[case("é".repeat(257), Err(Unusable::TooLong))]
-    #[case("baris\nbaharu".into(), Err(Unusable::NoText))]
-    fn a_new_password_is_text_of_256_characters_at_most(
-        #[case] text: String,
-        #[case] want: Result<(), Unusable>,
-    ) {
-        assert_eq!(new_password(text.as_bytes()).map(|_| ()), want);
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_no_password() {
-        assert_eq!(new_password(&[0xff]), Err(Unusable::NoText));
     }
 }
