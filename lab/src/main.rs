@@ -3,6 +3,7 @@
 mod agent;
 mod api_only;
 mod artifact;
+mod cargo;
 mod certificates;
 mod cli;
 mod command;

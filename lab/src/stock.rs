@@ -1,9 +1,9 @@
 //! Builds images and brings them to the sites that run.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::artifact;
+use crate::cargo::repository;
 use crate::images::{self, BuiltImage, Imported};
 use crate::lab::Lab;
 use crate::machine::{Machine, Role};
@@ -23,14 +23,13 @@ pub fn bring(lab: &Lab, names: &[String]) -> anyhow::Result<()> {
 
 /// The images `names` (all of them when empty), from the cache where nothing changed.
 pub fn built(names: &[String]) -> anyhow::Result<Vec<BuiltImage>> {
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let repository = lab.parent().unwrap_or(lab);
+    let repository = repository();
     let specs = if names.is_empty() {
-        images::all(repository)?
+        images::all(&repository)?
     } else {
-        images::named(repository, names)?
+        images::named(&repository, names)?
     };
-    Ok(images::build(repository, &paths::cache(), &specs, &|line| {
+    Ok(images::build(&repository, &paths::cache(), &specs, &|line| {
         eprintln!("{line}")
     })?)
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::{At, Error, ImageSpec, installed};
+use crate::cargo::cargo;
 
 /// Builds every program that `specs` name and returns where the stripped copies are.
 ///
@@ -31,10 +32,8 @@ pub(super) fn built(
             remedy: "apt-get install binutils",
         });
     }
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(repository)
-        .args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
+    let mut cargo = cargo(&["build", "--quiet", "--message-format", "json-render-diagnostics"]);
+    cargo.current_dir(repository);
     for name in &names {
         cargo.args(["--package", name, "--bin", name]);
     }

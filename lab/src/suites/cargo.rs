@@ -1,7 +1,6 @@
 //! The suites that cargo runs: unit, lint and api.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use anyhow::Context;
 
 use super::Report;
 use crate::api_only::Pair;
+use crate::cargo::{cargo, clean, repository};
 use crate::command;
 use crate::paths;
 
@@ -223,32 +223,6 @@ impl Outcome {
             failed: count(" failed")?,
         })
     }
-}
-
-pub(super) fn cargo(arguments: &[&str]) -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut cargo = clean(Command::new(program));
-    cargo.args(arguments).current_dir(repository());
-    cargo
-}
-
-/// Without what `cargo run` tells the program it runs: build scripts would take it for a change and run again.
-fn clean(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os() {
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
-        if told
-            .iter()
-            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
-        {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-pub(super) fn repository() -> PathBuf {
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
-    lab.parent().unwrap_or(lab).to_owned()
 }
 
 #[cfg(test)]

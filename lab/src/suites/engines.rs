@@ -2,30 +2,72 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
-use super::{Report, cargo};
+use super::Report;
+use crate::cargo::{cargo, repository};
 use crate::{paths, preflight, stock};
 
 /// Unpacks both images, runs what tries them, and removes them again.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
     preflight::check_and_install()?;
-    let cache = paths::cache();
-    fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
-    let folder = tempfile::Builder::new()
-        .prefix("engines-")
-        .tempdir_in(&cache)
-        .with_context(|| format!("make a folder in {}", cache.display()))?;
-    let [cyrus, openldap] = unpacked(["cyrus", "openldap"], folder.path())?;
+    let images = PassingFolder::new(&paths::cache())?;
+    let [cyrus, openldap] = unpacked(["cyrus", "openldap"], &images.path)?;
     patches(report, &cyrus)?;
-    directory(report, &openldap)?;
-    folder
-        .close()
-        .context("remove the unpacked images; a program may still run in them")
+    for (name, package) in [("directory", "govuc-directory"), ("router", "govuc-router")] {
+        providers(report, name, package, &openldap)?;
+    }
+    images.remove()
+}
+
+/// A folder that goes with this process, also when that is killed or interrupted from the keyboard.
+struct PassingFolder {
+    path: PathBuf,
+    /// A process of its own that waits until nobody holds the other end of its input, and removes the folder.
+    remover: Child,
+}
+
+impl PassingFolder {
+    /// What still runs in the folder when its own parent was interrupted may take a moment to end.
+    const REMOVER: &str =
+        r#"cat; for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && exit; sleep 1; done; exit 1"#;
+
+    fn new(parent: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
+        let path = tempfile::Builder::new()
+            .prefix("engines-")
+            .tempdir_in(parent)
+            .with_context(|| format!("make a folder in {}", parent.display()))?
+            .keep();
+        let remover = Command::new("sh")
+            .args(["-c", Self::REMOVER, "sh"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // The keyboard's interrupt goes to a group.
+            .process_group(0)
+            .spawn()
+            .context("start sh")?;
+        Ok(Self { path, remover })
+    }
+
+    /// Removes it now, and says if that can't be done.
+    fn remove(mut self) -> anyhow::Result<()> {
+        // Waiting closes its input.
+        let ended = self.remover.wait().context("sh")?;
+        ensure!(
+            ended.success(),
+            "{} can't be removed: does a program still run in it?",
+            self.path.display()
+        );
+        Ok(())
+    }
 }
 
 /// The root file systems of images, each in a folder of its name.
@@ -38,7 +80,7 @@ fn unpacked<const N: usize>(names: [&str; N], folder: &Path) -> anyhow::Result<[
 
 /// `images/cyrus/tests/run`, which prints a line for each of its checks.
 fn patches(report: &mut Report, root: &Path) -> anyhow::Result<()> {
-    let program = cargo::repository().join("images/cyrus/tests/run");
+    let program = repository().join("images/cyrus/tests/run");
     let mut child = Command::new(&program)
         .arg(root)
         .stdin(Stdio::null())
@@ -72,23 +114,21 @@ fn patches(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The tests of the directory and of the router that want two real providers.
-fn directory(report: &mut Report, root: &Path) -> anyhow::Result<()> {
-    let mut tests = cargo::cargo(&[
+/// The tests of a package that want two real providers.
+fn providers(report: &mut Report, name: &str, package: &str, root: &Path) -> anyhow::Result<()> {
+    let mut tests = cargo(&[
         "test",
         "--package",
-        "govuc-directory",
-        "--package",
-        "govuc-router",
+        package,
         "--features",
-        "govuc-directory/slapd,govuc-router/slapd",
+        "slapd",
         // The other targets have no test that the suite `unit` does not run.
         "--test",
         "slapd",
         "--no-fail-fast",
     ]);
     tests.env("GOVUC_SLAPD_ROOT", root);
-    cargo::test(report, "directory", tests)
+    super::cargo::test(report, name, tests)
 }
 
 /// A line about a check: `ok NAME` or `FAILED NAME: WHY`.
@@ -119,6 +159,26 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_passing_folder_is_removed_when_its_holder_ends_and_when_it_says_so() {
+        let parent = tempfile::tempdir().unwrap();
+        let [dropped, removed] = [(); 2].map(|()| PassingFolder::new(parent.path()).unwrap());
+        let paths = [&dropped, &removed].map(|folder| folder.path.clone());
+        for path in &paths {
+            fs::create_dir_all(path.join("usr/bin")).unwrap();
+        }
+        removed.remove().unwrap();
+        assert!(!paths[1].exists());
+        assert!(paths[0].exists());
+        drop(dropped);
+        let begun = Instant::now();
+        while paths[0].exists() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it is still there");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 
     #[test]
     fn a_check_of_cyrus_reads_as_a_sentence_and_says_why_it_failed() {
