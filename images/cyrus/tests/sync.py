@@ -320,10 +320,11 @@ def measure(store):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("rootfs")
-    arguments.add_argument("--engine")
-    arguments.add_argument("--only", default="")
-    arguments.add_argument("--measure", action="store_true")
+    arguments.add_argument("rootfs", help="the unpacked image")
+    arguments.add_argument("--engine", metavar="DIR", help="another build of the engine, laid over the image: a folder "
+                           "as `dpkg -x` makes it, without its etc and var, which would hide the image's")
+    arguments.add_argument("--only", default="", metavar="WORD", help="only the checks whose name contains WORD")
+    arguments.add_argument("--measure", action="store_true", help="print latencies and time bounds instead of checking")
     arguments.add_argument("--log", action="store_true", help="print the primary's log at the end")
     chosen = arguments.parse_args()
     work = tempfile.mkdtemp(prefix="govuc-cyrus-", dir="/var/tmp")
