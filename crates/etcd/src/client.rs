@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use govuc_wire::tls::Files;
-use serde::{Serialize, de::DeserializeOwned};
+use govuc_wire::tls::{Files, Material};
+use prost::Message;
 use tokio::time::{self, Instant};
 
 use crate::{
     Endpoint, Error, Tried,
+    connection::CONNECT,
     credentials::Credentials,
     error::Failure,
-    member::{CONNECT, Member, Quorum},
+    member::{Member, Needs},
 };
 
 /// Before all members are asked again.
@@ -52,10 +53,22 @@ impl Etcd {
     /// [`Error::NoMember`], [`Error::Certificate`] when the files can't be used, [`Error::Malformed`] for an endpoint with
     /// an impossible name. Nothing is sent yet.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let credentials = Arc::new(Credentials::new(settings.tls));
+        let credentials = Credentials::new(settings.tls);
         credentials.config()?;
-        let members: Vec<_> = settings
-            .endpoints
+        Self::of(settings.endpoints, credentials)
+    }
+
+    /// As [`Etcd::new`], of a program that has its certificate in memory.
+    ///
+    /// # Errors
+    /// As [`Etcd::new`].
+    pub fn with_material(endpoints: Vec<Endpoint>, material: &Material) -> Result<Self, Error> {
+        Self::of(endpoints, Credentials::held(material)?)
+    }
+
+    fn of(endpoints: Vec<Endpoint>, credentials: Credentials) -> Result<Self, Error> {
+        let credentials = Arc::new(credentials);
+        let members: Vec<_> = endpoints
             .into_iter()
             .map(|endpoint| Member::new(endpoint, credentials.clone()).map(Arc::new))
             .collect::<Result<_, _>>()?;
@@ -77,18 +90,18 @@ impl Etcd {
 
     /// The members in order of preference.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.0.members.iter().map(|member| &member.endpoint)
+        self.0.members.iter().map(|member| member.endpoint())
     }
 
-    pub(crate) async fn call<Q: Serialize, A: DeserializeOwned>(
+    pub(crate) async fn call<A: Message + Default>(
         &self,
-        path: &'static str,
-        question: &Q,
+        method: &'static str,
+        question: &impl Message,
         repeat: Repeat,
         limit: Duration,
     ) -> Result<A, Error> {
         self.at_first_well(repeat, limit, |member, deadline| async move {
-            member.post(path, Quorum::Needed, question, deadline).await
+            member.ask(method, Needs::Leader, question, deadline).await
         })
         .await
     }
@@ -122,8 +135,8 @@ impl Etcd {
                     Ok(answer) => return Ok(answer),
                     Err(failure) => failure,
                 };
-                tracing::debug!(member = %member.endpoint, %failure, "etcd was asked in vain");
-                tried.note(&member.endpoint, &failure);
+                tracing::debug!(member = %member.endpoint(), %failure, "etcd was asked in vain");
+                tried.note(member.endpoint(), &failure);
                 match failure {
                     Failure::NotDone(_) => {}
                     Failure::Unauthorised(_) => unauthorised += 1,
@@ -147,7 +160,7 @@ impl Etcd {
 
     /// A member that may not be among the known ones, with the same certificate.
     pub(crate) fn member(&self, endpoint: &Endpoint) -> Result<Arc<Member>, Error> {
-        let known = self.0.members.iter().find(|member| member.endpoint == *endpoint);
+        let known = self.0.members.iter().find(|member| member.endpoint() == endpoint);
         match known {
             Some(member) => Ok(member.clone()),
             None => Member::new(endpoint.clone(), self.0.credentials.clone()).map(Arc::new),

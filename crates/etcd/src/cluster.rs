@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::{
     Endpoint, Error, Etcd, Revision, Tried,
     client::Repeat,
-    member::Quorum,
-    wire::{self, MemberListRequest, MemberListResponse, Nothing, StatusResponse},
+    member::Needs,
+    wire::{self, MemberListRequest, MemberListResponse, Nothing, StatusResponse, method},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,7 +62,7 @@ impl Etcd {
     pub async fn members(&self, limit: Duration) -> Result<Vec<MemberRecord>, Error> {
         let question = MemberListRequest { linearizable: true };
         let answer: MemberListResponse = self
-            .call("/v3/cluster/member/list", &question, Repeat::Always, limit)
+            .call(method::MEMBERS, &question, Repeat::Always, limit)
             .await?;
         Ok(answer.members.into_iter().map(MemberRecord::from).collect())
     }
@@ -74,9 +74,9 @@ impl Etcd {
     pub async fn status(&self, endpoint: &Endpoint, limit: Duration) -> Result<MemberStatus, Error> {
         let asked = self
             .member(endpoint)?
-            .post(
-                "/v3/maintenance/status",
-                Quorum::Own,
+            .ask(
+                method::STATUS,
+                Needs::Nothing,
                 &Nothing {},
                 Instant::now() + limit,
             )
@@ -93,7 +93,7 @@ impl Etcd {
 impl From<wire::Member> for MemberRecord {
     fn from(member: wire::Member) -> Self {
         Self {
-            id: MemberId(member.id.0),
+            id: MemberId(member.id),
             name: member.name,
             peer_urls: member.peer_urls,
             client_urls: member.client_urls,
@@ -104,18 +104,19 @@ impl From<wire::Member> for MemberRecord {
 
 impl From<StatusResponse> for MemberStatus {
     fn from(status: StatusResponse) -> Self {
+        let header = status.header.unwrap_or_default();
         Self {
-            cluster: status.header.cluster_id.0,
-            member: MemberId(status.header.member_id.0),
+            cluster: header.cluster_id,
+            member: MemberId(header.member_id),
             version: status.version,
-            leader: (status.leader.0 != 0).then_some(MemberId(status.leader.0)),
+            leader: (status.leader != 0).then_some(MemberId(status.leader)),
             is_learner: status.is_learner,
-            revision: Revision(status.header.revision.0),
-            raft_term: status.header.raft_term.0,
-            raft_index: status.raft_index.0,
-            raft_applied: status.raft_applied_index.0,
-            size: u64::try_from(status.db_size.0).unwrap_or_default(),
-            size_in_use: u64::try_from(status.db_size_in_use.0).unwrap_or_default(),
+            revision: Revision(header.revision),
+            raft_term: status.raft_term,
+            raft_index: status.raft_index,
+            raft_applied: status.raft_applied_index,
+            size: u64::try_from(status.db_size).unwrap_or_default(),
+            size_in_use: u64::try_from(status.db_size_in_use).unwrap_or_default(),
             errors: status.errors,
         }
     }

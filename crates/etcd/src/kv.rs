@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     Error, Etcd, Found, LeaseId,
     client::Repeat,
-    wire::{self, Int, Octets},
+    wire::{self, method},
 };
 
 /// A revision of etcd's whole content; every change is the next one.
@@ -75,6 +75,10 @@ impl Revision {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    pub(crate) fn of(header: Option<wire::Header>) -> Self {
+        Self(header.map_or(0, |header| header.revision))
+    }
 }
 
 impl fmt::Display for Revision {
@@ -117,12 +121,12 @@ impl Etcd {
         } else {
             Repeat::UnlessSent
         };
-        let answer: wire::TxnResponse = self.call("/v3/kv/txn", &txn.request(), repeat, limit).await?;
-        let revision = Revision(answer.header.revision.0);
+        let answer: wire::TxnResponse = self.call(method::TXN, &txn.request(), repeat, limit).await?;
+        let revision = Revision::of(answer.header);
         let reads = answer
             .responses
             .into_iter()
-            .filter_map(|response| response.response_range)
+            .filter_map(|response| response.range)
             .map(|range| range.kvs.into_iter().map(KeyValue::try_from).collect())
             .collect::<Result<_, _>>()?;
         if answer.succeeded {
@@ -146,20 +150,15 @@ impl Txn {
 impl Compare {
     fn request(&self) -> wire::Compare {
         let (key, target, with) = match self {
-            Compare::Modified { key, at } => (
-                key,
-                wire::Target::Modified,
-                wire::CompareWith::ModRevision(Int(at.0)),
-            ),
-            Compare::Leased { key, lease } => {
-                (key, wire::Target::Lease, wire::CompareWith::Lease(Int(lease.0)))
+            Compare::Modified { key, at } => {
+                (key, wire::Target::Modified, wire::CompareWith::ModRevision(at.0))
             }
+            Compare::Leased { key, lease } => (key, wire::Target::Lease, wire::CompareWith::Lease(lease.0)),
         };
         wire::Compare {
-            target,
-            result: wire::Relation::Equal,
-            key: key.as_str().into(),
-            with,
+            target: target.into(),
+            key: key.clone().into_bytes(),
+            with: Some(with),
         }
     }
 }
@@ -173,24 +172,26 @@ impl Operation {
     }
 
     fn request(&self) -> wire::RequestOp {
-        match self {
-            Operation::Read { key } => wire::RequestOp::Range(wire::RangeRequest {
-                key: key.as_str().into(),
+        let octets = |key: &String| key.clone().into_bytes();
+        let request = match self {
+            Operation::Read { key } => wire::Request::Range(wire::RangeRequest {
+                key: octets(key),
                 ..wire::RangeRequest::default()
             }),
-            Operation::ReadAll { prefix } => wire::RequestOp::Range(wire::RangeRequest {
-                key: prefix.as_str().into(),
+            Operation::ReadAll { prefix } => wire::Request::Range(wire::RangeRequest {
+                key: octets(prefix),
                 range_end: wire::end_of_prefix(prefix),
                 keys_only: false,
             }),
-            Operation::Put { key, value, lease } => wire::RequestOp::Put(wire::PutRequest {
-                key: key.as_str().into(),
-                value: Octets(value.clone()),
-                lease: Int(lease.map_or(0, |lease| lease.0)),
+            Operation::Put { key, value, lease } => wire::Request::Put(wire::PutRequest {
+                key: octets(key),
+                value: value.clone(),
+                lease: lease.map_or(0, |lease| lease.0),
             }),
-            Operation::Delete { key } => wire::RequestOp::Delete(wire::DeleteRequest {
-                key: key.as_str().into(),
-            }),
+            Operation::Delete { key } => wire::Request::Delete(wire::DeleteRequest { key: octets(key) }),
+        };
+        wire::RequestOp {
+            request: Some(request),
         }
     }
 }
@@ -200,11 +201,11 @@ impl TryFrom<wire::KeyValue> for KeyValue {
 
     fn try_from(found: wire::KeyValue) -> Result<Self, Error> {
         Ok(Self {
-            key: String::from_utf8(found.key.0).map_err(|error| Error::malformed("a key in etcd", error))?,
-            value: found.value.0,
-            created: Revision(found.create_revision.0),
-            modified: Revision(found.mod_revision.0),
-            lease: (found.lease.0 != 0).then_some(LeaseId(found.lease.0)),
+            key: String::from_utf8(found.key).map_err(|error| Error::malformed("a key in etcd", error))?,
+            value: found.value,
+            created: Revision(found.create_revision),
+            modified: Revision(found.mod_revision),
+            lease: (found.lease != 0).then_some(LeaseId(found.lease)),
         })
     }
 }

@@ -5,9 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     Code, Error, Etcd,
     client::Repeat,
-    error::Failure,
-    member::Quorum,
-    wire::{GrantRequest, Int, LeaseRequest, LeaseResponse, Nothing, Streamed},
+    wire::{GrantRequest, LeaseRequest, LeaseResponse, Nothing, method},
 };
 
 /// Chosen by whoever asks for the lease, so that a grant that was not answered can be revoked all the same.
@@ -37,17 +35,16 @@ impl Etcd {
     /// After [`Error::Unknown`] it may be granted later too, and ends by itself then.
     pub async fn grant(&self, lease: LeaseId, ttl: Duration, limit: Duration) -> Result<(), Error> {
         let question = GrantRequest {
-            ttl: Int(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
-            id: Int(lease.0),
+            ttl: i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX),
+            id: lease.0,
         };
-        let answer: Result<LeaseResponse, _> = self
-            .call("/v3/lease/grant", &question, Repeat::Always, limit)
-            .await;
+        let answer: Result<LeaseResponse, _> =
+            self.call(method::GRANT, &question, Repeat::Always, limit).await;
         match answer {
-            Ok(granted) if granted.id.0 == lease.0 => Ok(()),
+            Ok(granted) if granted.id == lease.0 => Ok(()),
             Ok(granted) => Err(Error::malformed(
                 "a grant",
-                format!("it is of lease {}", LeaseId(granted.id.0)),
+                format!("it is of lease {}", LeaseId(granted.id)),
             )),
             // An attempt that seemed lost: nobody else has this number.
             Err(Error::Rejected {
@@ -63,26 +60,19 @@ impl Etcd {
     /// # Errors
     /// After [`Error::Unknown`] it may have been kept.
     pub async fn keep_alive_once(&self, lease: LeaseId, limit: Duration) -> Result<Option<Duration>, Error> {
-        let question = &LeaseRequest { id: Int(lease.0) };
         let answer = self
             .at_first_well(Repeat::Always, limit, |member, deadline| async move {
-                let answer = member
-                    .post("/v3/lease/keepalive", Quorum::Needed, question, deadline)
-                    .await?;
-                match answer {
-                    Streamed::Result(answer) => Ok::<LeaseResponse, _>(answer),
-                    Streamed::Error(status) => Err(Failure::of_status(status.code, &status.message)),
-                }
+                member.keep_alive(lease, deadline).await
             })
             .await?;
-        if answer.id.0 != lease.0 {
-            let other = LeaseId(answer.id.0);
+        if answer.id != lease.0 {
+            let other = LeaseId(answer.id);
             return Err(Error::malformed(
                 "a keep-alive",
                 format!("it is of lease {other}"),
             ));
         }
-        Ok(u64::try_from(answer.ttl.0)
+        Ok(u64::try_from(answer.ttl)
             .ok()
             .filter(|seconds| *seconds > 0)
             .map(Duration::from_secs))
@@ -93,10 +83,8 @@ impl Etcd {
     /// # Errors
     /// After [`Error::Unknown`] it may have ended.
     pub async fn revoke(&self, lease: LeaseId, limit: Duration) -> Result<(), Error> {
-        let question = LeaseRequest { id: Int(lease.0) };
-        let answer: Result<Nothing, _> = self
-            .call("/v3/lease/revoke", &question, Repeat::Always, limit)
-            .await;
+        let question = LeaseRequest { id: lease.0 };
+        let answer: Result<Nothing, _> = self.call(method::REVOKE, &question, Repeat::Always, limit).await;
         match answer {
             Ok(_)
             | Err(Error::Rejected {

@@ -3,25 +3,30 @@
 //! ```text
 //! Roles ── read, register, acquire, commit, ask ──>  a store's records (R2, R4, R7)
 //!   │  └─ holders ──>  who holds which store, as last known
-//! Etcd ── range, txn, grant, keep_alive, revoke, watch, members, status
+//! Etcd ── range, txn, grant, keep_alive, revoke, watch, members, status, connected, add_learner, remove_member, promote
 //!   │        each within a limit, at the first member that answers
-//! Member ── one request on one connection of mutual TLS; knows whether it was sent
+//! Member ── one request on a connection of mutual TLS; knows whether it was sent
 //! ```
 //!
-//! It speaks etcd's JSON gateway over HTTP/1.1. The crate `etcd-client` compiles etcd's protocol files when it is built and
-//! needs `protoc` on every machine for it, and it tells a request that was never sent from one that was not answered only
-//! by the text of an error. Here that difference is what decides whether a store serves.
+//! It speaks etcd's gRPC over hyper itself, with the dozen messages that are used written down in `wire`. The crate
+//! `etcd-client` compiles etcd's protocol files when it is built and needs `protoc` on every machine for it, and by it a
+//! request that was never sent is told from one that was not answered by the text of an error only; here that difference
+//! decides whether a store serves. etcd's JSON gateway would do without protobuf, at several times the cost for etcd.
 //!
 //! etcd must be 3.5.11 or later: before, a member that was no leader any more answered keep-alives.
 
 mod client;
 mod cluster;
+mod connection;
 mod credentials;
 mod endpoint;
 mod error;
+mod grpc;
+mod keeping;
 mod kv;
 mod lease;
 mod member;
+mod membership;
 pub mod roles;
 #[cfg(feature = "etcd")]
 pub mod testbed;

@@ -158,11 +158,16 @@ impl Testbed {
 
     /// A client's certificate as files.
     pub fn client_files(&self) -> Files {
+        Files::new(self.client_folder())
+    }
+
+    /// The folder of those files, for a program that is given it.
+    pub fn client_folder(&self) -> PathBuf {
         let folder = self.folder.path().join("client");
         let identity = names::identity(names::ROLES_CLIENT, SITES[0]);
         self.authority
             .write(&folder, vec![dns(&identity)], &self.authority);
-        Files::new(folder)
+        folder
     }
 
     /// Who issues the members' certificates.
@@ -228,6 +233,9 @@ impl Testbed {
             format!("--peer-key-file={}", file("tls.key")),
             format!("--peer-trusted-ca-file={}", file("ca.crt")),
             "--peer-client-cert-auth".to_owned(),
+            // What a member dials from is none of the addresses in its certificate, as behind a gateway.
+            "--experimental-peer-skip-client-san-verification".to_owned(),
+            format!("--peer-cert-allowed-hostname={}", names::ROLES_MEMBER),
         ]
     }
 }

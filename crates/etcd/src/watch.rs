@@ -2,9 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Buf, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -15,18 +12,17 @@ use crate::{
     Code, Error, Etcd, KeyValue, Revision, Tried,
     client::Repeat,
     error::Failure,
+    grpc::Messages,
     member::Member,
-    wire::{self, Int, Streamed},
+    wire::{self, EventType, WatchResponse, method},
 };
 
-/// When nothing was heard for as long, the member is asked whether it is well: a stopped process keeps its connections.
-const QUIET: Duration = Duration::from_secs(5);
 /// Changes that wait for the watcher; more wait at etcd.
 const WAITING: usize = 64;
-/// The longest message: a transaction's changes come as one.
-const LONGEST: usize = 64 << 20;
 
 /// The changes after a revision, in order, none left out. Ends when dropped.
+///
+/// A member that is frozen or cut off is noticed within ten seconds, one that has lost its leader within three elections.
 pub struct Watch {
     changes: mpsc::Receiver<Result<Changes, Error>>,
     /// The task that reads the stream; it ends with this value.
@@ -49,10 +45,7 @@ pub enum Change {
 /// A stream that has begun.
 struct Reading {
     member: Arc<Member>,
-    body: Incoming,
-    buffer: BytesMut,
-    /// How much of the buffer holds no end of a line.
-    searched: usize,
+    messages: Messages,
 }
 
 impl Watch {
@@ -86,22 +79,16 @@ impl Etcd {
     /// [`Code::OutOfRange`] when `from` was compacted away.
     pub async fn watch(&self, prefix: &str, from: Revision, limit: Duration) -> Result<Watch, Error> {
         let question = &wire::WatchRequest {
-            create_request: wire::WatchCreateRequest {
+            create_request: Some(wire::WatchCreateRequest {
                 key: prefix.into(),
                 range_end: wire::end_of_prefix(prefix),
-                start_revision: Int(from.0),
-                progress_notify: true,
-            },
+                start_revision: from.0,
+            }),
         };
         let reading = self
             .at_first_well(Repeat::Always, limit, |member, deadline| async move {
-                let body = member.open("/v3/watch", question, deadline).await?;
-                let mut reading = Reading {
-                    member,
-                    body,
-                    buffer: BytesMut::new(),
-                    searched: 0,
-                };
+                let messages = member.open(method::WATCH, question, deadline).await?;
+                let mut reading = Reading { member, messages };
                 reading.begin(deadline).await?;
                 Ok(reading)
             })
@@ -135,7 +122,7 @@ impl Reading {
                 Ok(changes) if changes.changes.is_empty() => continue,
                 Ok(changes) => Ok(changes),
                 Err(failure) => {
-                    let endpoint = &self.member.endpoint;
+                    let endpoint = self.member.endpoint();
                     tracing::debug!(member = %endpoint, %failure, "a watch of etcd ended");
                     let mut tried = Tried::default();
                     tried.note(endpoint, &failure);
@@ -151,86 +138,44 @@ impl Reading {
     }
 
     async fn changes(&mut self) -> Result<Changes, Failure> {
-        let message = loop {
-            match time::timeout(QUIET, self.message()).await {
-                Ok(message) => break message?,
-                // Whoever uses the same member otherwise has shown already that it is well.
-                Err(_) if self.member.answered_within(QUIET) => {}
-                Err(_) => self.member.probe().await?,
-            }
-        };
+        let message = self.message().await?;
         if message.canceled {
             return Err(cancelled(message));
         }
-        let changes = message
-            .events
-            .into_iter()
-            .map(Change::try_from)
-            .collect::<Result<_, _>>();
         Ok(Changes {
-            revision: Revision(message.header.revision.0),
-            changes: changes.map_err(|error: Error| Failure::Malformed {
-                what: "a change".to_owned(),
-                why: error.to_string(),
-            })?,
+            revision: Revision::of(message.header),
+            changes: message.events.into_iter().map(change).collect::<Result<_, _>>()?,
         })
     }
 
-    /// The next line. Loses nothing when it is dropped halfway.
-    async fn message(&mut self) -> Result<wire::WatchResponse, Failure> {
-        loop {
-            if let Some(at) = self.buffer[self.searched..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-            {
-                let line = self.buffer.split_to(self.searched + at);
-                self.buffer.advance(1);
-                self.searched = 0;
-                return match serde_json::from_slice(&line) {
-                    Ok(Streamed::Result(response)) => Ok(response),
-                    Ok(Streamed::Error(status)) => Err(Failure::of_status(status.code, &status.message)),
-                    Err(error) => Err(Failure::Malformed {
-                        what: format!("a message of {}", self.member.endpoint),
-                        why: error.to_string(),
-                    }),
-                };
-            }
-            self.searched = self.buffer.len();
-            if self.searched > LONGEST {
-                return Err(Failure::Open(format!("a message of more than {LONGEST} bytes")));
-            }
-            let frame = match self.body.frame().await {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Err(Failure::Open(format!("the stream broke off: {error}"))),
-                None => return Err(Failure::Open("the stream ended".to_owned())),
-            };
-            if let Some(data) = frame.data_ref() {
-                self.buffer.extend_from_slice(data);
-            }
-        }
+    async fn message(&mut self) -> Result<WatchResponse, Failure> {
+        let message = self.messages.next().await?;
+        message.ok_or_else(|| Failure::Open("the stream ended".to_owned()))
     }
 }
 
-impl TryFrom<wire::Event> for Change {
-    type Error = Error;
-
-    fn try_from(event: wire::Event) -> Result<Self, Error> {
-        let found = KeyValue::try_from(event.kv)?;
-        Ok(match event.r#type {
-            wire::EventType::Put => Change::Put(found),
-            wire::EventType::Delete => Change::Deleted {
-                key: found.key,
-                at: found.modified,
-            },
-        })
-    }
+fn change(event: wire::Event) -> Result<Change, Failure> {
+    let malformed = |why: String| Failure::Malformed {
+        what: "a change".to_owned(),
+        why,
+    };
+    let kind = EventType::try_from(event.r#type).map_err(|error| malformed(error.to_string()))?;
+    let found =
+        KeyValue::try_from(event.kv.unwrap_or_default()).map_err(|error| malformed(error.to_string()))?;
+    Ok(match kind {
+        EventType::Put => Change::Put(found),
+        EventType::Delete => Change::Deleted {
+            key: found.key,
+            at: found.modified,
+        },
+    })
 }
 
-fn cancelled(message: wire::WatchResponse) -> Failure {
-    if message.compact_revision.0 > 0 {
+fn cancelled(message: WatchResponse) -> Failure {
+    if message.compact_revision > 0 {
         return Failure::Rejected {
             code: Code::OutOfRange,
-            message: format!("compacted up to revision {}", message.compact_revision.0),
+            message: format!("compacted up to revision {}", message.compact_revision),
         };
     }
     Failure::Open(format!("the watch was not taken: {}", message.cancel_reason))

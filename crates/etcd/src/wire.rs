@@ -1,322 +1,304 @@
-//! The messages of etcd's JSON gateway: protobuf's JSON form, where bytes are base64 and 64-bit numbers are strings.
+//! etcd's messages, as far as they are used here: fields that nobody reads are left out, which protobuf allows.
+//!
+//! The numbers are those of `etcdserverpb/rpc.proto` and `mvccpb/kv.proto`; written here by hand, so that building needs
+//! no `protoc`.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use prost::{Enumeration, Message, Oneof};
 
-/// `bytes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Octets(pub Vec<u8>);
-
-/// `int64`. Absent when zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Int(pub i64);
-
-/// `uint64`. Absent when zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Uint(pub u64);
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Header {
-    pub cluster_id: Uint,
-    pub member_id: Uint,
-    pub revision: Int,
-    pub raft_term: Uint,
+/// The methods.
+pub mod method {
+    pub const TXN: &str = "/etcdserverpb.KV/Txn";
+    pub const RANGE: &str = "/etcdserverpb.KV/Range";
+    pub const GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
+    pub const KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
+    pub const REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
+    pub const WATCH: &str = "/etcdserverpb.Watch/Watch";
+    pub const MEMBERS: &str = "/etcdserverpb.Cluster/MemberList";
+    pub const MEMBER_ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
+    pub const MEMBER_REMOVE: &str = "/etcdserverpb.Cluster/MemberRemove";
+    pub const MEMBER_PROMOTE: &str = "/etcdserverpb.Cluster/MemberPromote";
+    pub const STATUS: &str = "/etcdserverpb.Maintenance/Status";
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Header {
+    #[prost(uint64, tag = "1")]
+    pub cluster_id: u64,
+    #[prost(uint64, tag = "2")]
+    pub member_id: u64,
+    #[prost(int64, tag = "3")]
+    pub revision: i64,
+    #[prost(uint64, tag = "4")]
+    pub raft_term: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct RangeRequest {
-    pub key: Octets,
-    #[serde(skip_serializing_if = "Octets::is_empty")]
-    pub range_end: Octets,
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    /// Empty for one key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub range_end: Vec<u8>,
+    #[prost(bool, tag = "8")]
     pub keys_only: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct RangeResponse {
-    pub header: Header,
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    #[prost(message, repeated, tag = "2")]
     pub kvs: Vec<KeyValue>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct KeyValue {
-    pub key: Octets,
-    pub value: Octets,
-    pub create_revision: Int,
-    pub mod_revision: Int,
-    pub lease: Int,
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    #[prost(int64, tag = "2")]
+    pub create_revision: i64,
+    #[prost(int64, tag = "3")]
+    pub mod_revision: i64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub value: Vec<u8>,
+    #[prost(int64, tag = "6")]
+    pub lease: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct TxnRequest {
+    #[prost(message, repeated, tag = "1")]
     pub compare: Vec<Compare>,
+    #[prost(message, repeated, tag = "2")]
     pub success: Vec<RequestOp>,
+    #[prost(message, repeated, tag = "3")]
     pub failure: Vec<RequestOp>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct Compare {
-    pub target: Target,
-    pub result: Relation,
-    pub key: Octets,
-    #[serde(flatten)]
-    pub with: CompareWith,
+    /// Absent, which is zero: equal.
+    #[prost(enumeration = "Target", tag = "2")]
+    pub target: i32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub key: Vec<u8>,
+    #[prost(oneof = "CompareWith", tags = "6, 8")]
+    pub with: Option<CompareWith>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
 pub enum Target {
-    #[serde(rename = "MOD")]
-    Modified,
-    #[serde(rename = "LEASE")]
-    Lease,
+    Version = 0,
+    Modified = 2,
+    Lease = 4,
 }
 
-#[derive(Debug, Serialize)]
-pub enum Relation {
-    #[serde(rename = "EQUAL")]
-    Equal,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Oneof)]
 pub enum CompareWith {
-    ModRevision(Int),
-    Lease(Int),
+    #[prost(int64, tag = "6")]
+    ModRevision(i64),
+    #[prost(int64, tag = "8")]
+    Lease(i64),
 }
 
-#[derive(Debug, Serialize)]
-pub enum RequestOp {
-    #[serde(rename = "request_range")]
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct RequestOp {
+    #[prost(oneof = "Request", tags = "1, 2, 3")]
+    pub request: Option<Request>,
+}
+
+#[derive(Clone, PartialEq, Eq, Oneof)]
+pub enum Request {
+    #[prost(message, tag = "1")]
     Range(RangeRequest),
-    #[serde(rename = "request_put")]
+    #[prost(message, tag = "2")]
     Put(PutRequest),
-    #[serde(rename = "request_delete_range")]
+    #[prost(message, tag = "3")]
     Delete(DeleteRequest),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct PutRequest {
-    pub key: Octets,
-    pub value: Octets,
-    pub lease: Int,
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub lease: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct DeleteRequest {
-    pub key: Octets,
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct TxnResponse {
-    pub header: Header,
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    #[prost(bool, tag = "2")]
     pub succeeded: bool,
+    #[prost(message, repeated, tag = "3")]
     pub responses: Vec<ResponseOp>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct ResponseOp {
-    pub response_range: Option<RangeResponse>,
+    /// Absent in what answers a put or a deletion.
+    #[prost(message, optional, tag = "1")]
+    pub range: Option<RangeResponse>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct GrantRequest {
-    #[serde(rename = "TTL")]
-    pub ttl: Int,
-    #[serde(rename = "ID")]
-    pub id: Int,
+    #[prost(int64, tag = "1")]
+    pub ttl: i64,
+    #[prost(int64, tag = "2")]
+    pub id: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// Of a revocation and of a keep-alive.
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct LeaseRequest {
-    #[serde(rename = "ID")]
-    pub id: Int,
+    #[prost(int64, tag = "1")]
+    pub id: i64,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// Of a grant and of a keep-alive.
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct LeaseResponse {
-    #[serde(rename = "ID")]
-    pub id: Int,
-    #[serde(rename = "TTL")]
-    pub ttl: Int,
+    #[prost(int64, tag = "2")]
+    pub id: i64,
+    #[prost(int64, tag = "3")]
+    pub ttl: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct WatchRequest {
-    pub create_request: WatchCreateRequest,
+    #[prost(message, optional, tag = "1")]
+    pub create_request: Option<WatchCreateRequest>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct WatchCreateRequest {
-    pub key: Octets,
-    pub range_end: Octets,
-    pub start_revision: Int,
-    pub progress_notify: bool,
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub range_end: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub start_revision: i64,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct WatchResponse {
-    pub header: Header,
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    #[prost(bool, tag = "3")]
     pub created: bool,
+    #[prost(bool, tag = "4")]
     pub canceled: bool,
-    pub compact_revision: Int,
+    #[prost(int64, tag = "5")]
+    pub compact_revision: i64,
+    #[prost(string, tag = "6")]
     pub cancel_reason: String,
+    #[prost(message, repeated, tag = "11")]
     pub events: Vec<Event>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct Event {
-    pub r#type: EventType,
-    pub kv: KeyValue,
+    #[prost(enumeration = "EventType", tag = "1")]
+    pub r#type: i32,
+    #[prost(message, optional, tag = "2")]
+    pub kv: Option<KeyValue>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
 pub enum EventType {
-    #[default]
-    #[serde(rename = "PUT")]
-    Put,
-    #[serde(rename = "DELETE")]
-    Delete,
+    Put = 0,
+    Delete = 1,
 }
 
-/// One message of an answer that is a stream.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Streamed<T> {
-    Result(T),
-    Error(Status),
-}
-
-/// gRPC's status.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Status {
-    /// Has another name in streams of gateways before 3.6.
-    #[serde(alias = "grpc_code")]
-    pub code: u32,
-    pub message: String,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct MemberListRequest {
+    #[prost(bool, tag = "1")]
     pub linearizable: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct MemberListResponse {
+    #[prost(message, repeated, tag = "2")]
     pub members: Vec<Member>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct Member {
-    #[serde(rename = "ID")]
-    pub id: Uint,
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(string, tag = "2")]
     pub name: String,
-    #[serde(rename = "peerURLs")]
+    #[prost(string, repeated, tag = "3")]
     pub peer_urls: Vec<String>,
-    #[serde(rename = "clientURLs")]
+    #[prost(string, repeated, tag = "4")]
     pub client_urls: Vec<String>,
-    #[serde(rename = "isLearner")]
+    #[prost(bool, tag = "5")]
     pub is_learner: bool,
 }
 
-/// The request of whatever takes nothing, and the answer of whatever says nothing.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MemberAddRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub peer_urls: Vec<String>,
+    #[prost(bool, tag = "2")]
+    pub is_learner: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MemberAddResponse {
+    #[prost(message, optional, tag = "2")]
+    pub member: Option<Member>,
+}
+
+/// Of a removal and of a promotion.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MemberRequest {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+}
+
+/// The request of whatever takes nothing, and the answer of whatever says nothing that is read.
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct Nothing {}
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct StatusResponse {
-    pub header: Header,
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    #[prost(string, tag = "2")]
     pub version: String,
-    #[serde(rename = "dbSize")]
-    pub db_size: Int,
-    #[serde(rename = "dbSizeInUse")]
-    pub db_size_in_use: Int,
-    pub leader: Uint,
-    #[serde(rename = "raftIndex")]
-    pub raft_index: Uint,
-    #[serde(rename = "raftAppliedIndex")]
-    pub raft_applied_index: Uint,
+    #[prost(int64, tag = "3")]
+    pub db_size: i64,
+    #[prost(uint64, tag = "4")]
+    pub leader: u64,
+    #[prost(uint64, tag = "5")]
+    pub raft_index: u64,
+    #[prost(uint64, tag = "6")]
+    pub raft_term: u64,
+    #[prost(uint64, tag = "7")]
+    pub raft_applied_index: u64,
+    #[prost(string, repeated, tag = "8")]
     pub errors: Vec<String>,
-    #[serde(rename = "isLearner")]
+    #[prost(int64, tag = "9")]
+    pub db_size_in_use: i64,
+    #[prost(bool, tag = "10")]
     pub is_learner: bool,
-}
-
-impl Octets {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl From<&str> for Octets {
-    fn from(text: &str) -> Self {
-        Octets(text.as_bytes().to_vec())
-    }
-}
-
-impl Serialize for Octets {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Octets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        STANDARD
-            .decode(text.as_bytes())
-            .map(Octets)
-            .map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Int {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Int {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text_or_number(deserializer).map(Int)
-    }
-}
-
-impl<'de> Deserialize<'de> for Uint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text_or_number(deserializer).map(Uint)
-    }
-}
-
-/// Protobuf's JSON form has 64-bit numbers as strings, and takes them as numbers too.
-fn text_or_number<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + std::str::FromStr<Err: std::fmt::Display>,
-{
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form<T> {
-        Number(T),
-        Text(String),
-    }
-    match Form::<T>::deserialize(deserializer)? {
-        Form::Number(number) => Ok(number),
-        Form::Text(text) => text.parse().map_err(de::Error::custom),
-    }
 }
 
 /// The end of the range of all keys that begin with `prefix`, which is not empty.
-pub fn end_of_prefix(prefix: &str) -> Octets {
+pub fn end_of_prefix(prefix: &str) -> Vec<u8> {
     let mut end = prefix.as_bytes().to_vec();
     while let Some(last) = end.pop() {
         if last < u8::MAX {
@@ -324,75 +306,42 @@ pub fn end_of_prefix(prefix: &str) -> Octets {
             break;
         }
     }
-    Octets(end)
+    end
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// As protobuf's encoding has it: tag and type, length, content.
     #[test]
-    fn a_transaction_is_written_in_protobufs_json_form() {
+    fn a_transaction_is_written_as_etcd_reads_it() {
         let request = TxnRequest {
             compare: vec![Compare {
-                target: Target::Modified,
-                result: Relation::Equal,
-                key: "a".into(),
-                with: CompareWith::ModRevision(Int(0)),
+                target: Target::Modified.into(),
+                key: b"a".to_vec(),
+                with: Some(CompareWith::ModRevision(0)),
             }],
-            success: vec![RequestOp::Put(PutRequest {
-                key: "a".into(),
-                value: "b".into(),
-                lease: Int(7),
-            })],
-            failure: vec![RequestOp::Range(RangeRequest {
-                key: "a".into(),
-                ..RangeRequest::default()
-            })],
+            success: vec![RequestOp {
+                request: Some(Request::Put(PutRequest {
+                    key: b"a".to_vec(),
+                    value: b"b".to_vec(),
+                    lease: 7,
+                })),
+            }],
+            failure: Vec::new(),
         };
-        assert_eq!(
-            serde_json::to_string(&request).unwrap(),
-            concat!(
-                r#"{"compare":[{"target":"MOD","result":"EQUAL","key":"YQ==","mod_revision":"0"}],"#,
-                r#""success":[{"request_put":{"key":"YQ==","value":"Yg==","lease":"7"}}],"#,
-                r#""failure":[{"request_range":{"key":"YQ==","keys_only":false}}]}"#
-            )
-        );
-    }
-
-    #[test]
-    fn what_is_absent_from_an_answer_is_zero() {
-        let answer: TxnResponse = serde_json::from_str(r#"{"header":{"revision":"9"}}"#).unwrap();
-        assert_eq!(answer.header.revision, Int(9));
-        assert!(!answer.succeeded);
-        let range: RangeResponse =
-            serde_json::from_str(r#"{"kvs":[{"key":"YQ==","mod_revision":"3"}],"count":"1"}"#).unwrap();
-        assert_eq!(range.kvs[0].key, "a".into());
-        assert_eq!(range.kvs[0].value, Octets::default());
-    }
-
-    #[test]
-    fn a_member_has_an_id_beyond_signed_numbers() {
-        let member: Member = serde_json::from_str(r#"{"ID":"16764803453413041721"}"#).unwrap();
-        assert_eq!(member.id, Uint(16_764_803_453_413_041_721));
-    }
-
-    #[test]
-    fn a_stream_brings_results_until_an_error() {
-        let result: Streamed<LeaseResponse> =
-            serde_json::from_str(r#"{"result":{"ID":"5","TTL":"15"}}"#).unwrap();
-        assert!(matches!(
-            result,
-            Streamed::Result(LeaseResponse { ttl: Int(15), .. })
-        ));
-        let error: Streamed<LeaseResponse> =
-            serde_json::from_str(r#"{"error":{"code":14,"message":"etcdserver: no leader","details":[]}}"#)
-                .unwrap();
-        assert!(matches!(error, Streamed::Error(Status { code: 14, .. })));
+        let compare = [0x10, 2, 0x1a, 1, b'a', 0x30, 0];
+        let put = [0x0a, 1, b'a', 0x12, 1, b'b', 0x18, 7];
+        let mut wanted = vec![0x0a, compare.len() as u8];
+        wanted.extend(compare);
+        wanted.extend([0x12, put.len() as u8 + 2, 0x12, put.len() as u8]);
+        wanted.extend(put);
+        assert_eq!(request.encode_to_vec(), wanted);
     }
 
     #[test]
     fn a_prefix_ends_before_its_next_neighbour() {
-        assert_eq!(end_of_prefix("/govuc/").0, b"/govuc0");
+        assert_eq!(end_of_prefix("/govuc/"), b"/govuc0");
     }
 }

@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 /// For what is to succeed.
 const LIMIT: Duration = Duration::from_secs(20);
-/// For what is to fail for want of an answer.
-const SHORT: Duration = Duration::from_secs(1);
 
 /// Waits until something is so.
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
