@@ -1,4 +1,7 @@
-//! Carries one sync connection from the engine to the peer, and notices when an answer is overdue.
+//! Carries one sync connection from the engine to the peer, and notices what fails on it.
+//!
+//! The engine answers its client once it knows how its sync has ended, well or not. So what fails is not passed on: when
+//! `carry` ends with an error the engine has no answer yet, and waits as long as its connection stays open (R2).
 
 use std::{
     io,
@@ -11,6 +14,15 @@ use tokio::{
     time::{self, Instant},
 };
 
+use super::{
+    answers::{Answers, Refusal},
+    commands::Commands,
+};
+use crate::engine::log::redact;
+
+/// Characters of a refusal that are kept.
+const LONGEST_REASON: usize = 200;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the connection to the peer failed: {0}")]
@@ -19,20 +31,25 @@ pub enum Error {
     PeerClosed,
     #[error("the peer owes an answer for more than {0:?}")]
     Late(Duration),
+    /// The beginning of what the peer's engine answered, which the own engine has not heard.
+    #[error("the peer refuses: {0}")]
+    Refused(String),
+    /// Without LOGOUT: a sync failed in the engine, which waits to be hung up on before it answers its client; or its
+    /// process died.
+    #[error("the engine hung up")]
+    HungUp,
 }
 
 /// What the two directions know of each other.
 struct Talk(Mutex<Turns>);
 
-#[derive(Clone, Copy)]
 struct Turns {
     /// Since when the engine waits for the peer.
     owed_since: Option<Instant>,
-    asked: bool,
-    leaving: bool,
+    commands: Commands,
 }
 
-/// Until the engine ends the connection, or an error on the peer's side.
+/// Until the engine takes its leave, or something fails; then the engine's connection is as open as it was.
 pub async fn carry(
     engine: &mut (impl AsyncRead + AsyncWrite + Unpin),
     peer: &mut (impl AsyncRead + AsyncWrite + Unpin),
@@ -44,9 +61,12 @@ pub async fn carry(
     let up = async {
         let mut buffer = vec![0; 32 * 1024];
         loop {
-            // An engine's process that dies ends the connection like one that is done.
             let Ok(length @ 1..) = from_engine.read(&mut buffer).await else {
-                return Ok(());
+                return if talk.leaving() {
+                    Ok(())
+                } else {
+                    Err(Error::HungUp)
+                };
             };
             talk.says(&buffer[..length]);
             to_peer.write_all(&buffer[..length]).await.map_err(Error::Peer)?;
@@ -56,18 +76,27 @@ pub async fn carry(
     };
     let down = async {
         let mut buffer = vec![0; 32 * 1024];
+        let mut answers = Answers::default();
+        let mut pass = Vec::new();
         loop {
             let length = match from_peer.read(&mut buffer).await {
-                Ok(0) if talk.turns().leaving => return Ok(()),
+                Ok(0) if talk.leaving() => return Ok(()),
                 Ok(0) => return Err(Error::PeerClosed),
                 Ok(length) => length,
-                Err(_) if talk.turns().leaving => return Ok(()),
+                Err(_) if talk.leaving() => return Ok(()),
                 Err(error) => return Err(Error::Peer(error)),
             };
-            talk.answers(&buffer[..length]);
-            if to_engine.write_all(&buffer[..length]).await.is_err() {
-                return Ok(());
+            pass.clear();
+            let taken = answers.take(&buffer[..length], talk.leaving(), &mut pass);
+            // Before the engine can say more, which then is owed an answer of its own.
+            match &taken {
+                Ok(true) => talk.answered(),
+                Ok(false) => talk.moved(),
+                Err(_) => {}
             }
+            // An engine that is gone is noticed where it speaks.
+            let _ = to_engine.write_all(&pass).await;
+            taken.map_err(|Refusal(line)| Error::Refused(reason(&line)))?;
         }
     };
     let watch = async {
@@ -87,13 +116,28 @@ pub async fn carry(
     }
 }
 
+/// The beginning of the line, fit for a log.
+fn reason(line: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(line)
+        .trim_end()
+        .chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect();
+    redact(&text).chars().take(LONGEST_REASON).collect()
+}
+
 impl Talk {
     /// The peer's engine owes its greeting.
     fn new() -> Self {
         Self(Mutex::new(Turns {
             owed_since: Some(Instant::now()),
-            asked: false,
-            leaving: false,
+            commands: Commands::default(),
         }))
     }
 
@@ -102,12 +146,14 @@ impl Talk {
     }
 
     fn says(&self, bytes: &[u8]) {
-        *self.turns() = Turns {
-            owed_since: Some(Instant::now()),
-            asked: true,
-            // After LOGOUT the peer's engine closes, which is no failure.
-            leaving: bytes.to_ascii_uppercase().ends_with(b"LOGOUT\r\n"),
-        };
+        let mut turns = self.turns();
+        turns.owed_since = Some(Instant::now());
+        turns.commands.take(bytes);
+    }
+
+    /// After LOGOUT either side may close, which is no failure.
+    fn leaving(&self) -> bool {
+        self.turns().commands.leaving()
     }
 
     /// A long message on a thin line: what moves is not late.
@@ -116,17 +162,8 @@ impl Talk {
         turns.owed_since = turns.owed_since.map(|_| Instant::now());
     }
 
-    /// An answer is complete with its tagged line, or with a request for more; what starts with `*` goes on.
-    fn answers(&self, bytes: &[u8]) {
-        let Some(text) = bytes.strip_suffix(b"\r\n") else {
-            return self.moved();
-        };
-        let last = text.rsplit(|byte| *byte == b'\n').next().unwrap_or(text);
-        if self.turns().asked && last.starts_with(b"* ") {
-            self.moved();
-        } else {
-            self.turns().owed_since = None;
-        }
+    fn answered(&self) {
+        self.turns().owed_since = None;
     }
 }
 
@@ -137,17 +174,42 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(200);
     const NEVER: Duration = Duration::from_secs(600);
+    const GREETING: &[u8] = b"* OK ready\r\n";
 
     struct Ends {
         engine: DuplexStream,
         peer: DuplexStream,
-        carrying: tokio::task::JoinHandle<Result<(), Error>>,
+        /// Gives back the guard's end of the engine's connection.
+        carrying: tokio::task::JoinHandle<(Result<(), Error>, DuplexStream)>,
+    }
+
+    impl Ends {
+        /// How it ended, and what the engine heard meanwhile; its connection must still be open then.
+        async fn ended(mut self) -> (Result<(), Error>, String) {
+            let (ended, near) = self.carrying.await.unwrap();
+            let mut heard = vec![0; 1024];
+            let length = match time::timeout(SOON, self.engine.read(&mut heard)).await {
+                Ok(length) => length.unwrap(),
+                Err(_) => 0,
+            };
+            heard.truncate(length);
+            let more = time::timeout(SOON, self.engine.read(&mut [0])).await;
+            assert!(
+                more.is_err(),
+                "the engine's connection is closed, or says more: {more:?}"
+            );
+            drop(near);
+            (ended, String::from_utf8(heard).unwrap())
+        }
     }
 
     fn carried(patience: Duration) -> Ends {
         let (engine, mut near) = duplex(1024);
         let (peer, mut far) = duplex(1024);
-        let carrying = tokio::spawn(async move { carry(&mut near, &mut far, || patience).await });
+        let carrying = tokio::spawn(async move {
+            let ended = carry(&mut near, &mut far, || patience).await;
+            (ended, near)
+        });
         Ends {
             engine,
             peer,
@@ -163,54 +225,117 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_engine_that_ends_its_connection_is_no_failure() {
+    async fn an_engine_that_hangs_up_without_logout_is_a_failure() {
         let mut ends = carried(NEVER);
-        pass(&mut ends.peer, &mut ends.engine, b"* OK ready\r\n").await;
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
+        // It closes its half, and waits.
+        ends.engine.shutdown().await.unwrap();
+        assert!(matches!(ends.ended().await, (Err(Error::HungUp), heard) if heard.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_up_after_logout_is_no_failure() {
+        let mut ends = carried(NEVER);
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
+        pass(&mut ends.engine, &mut ends.peer, b"X1 LOGOUT\r\n").await;
         drop(ends.engine);
-        assert!(ends.carrying.await.unwrap().is_ok());
+        assert!(ends.carrying.await.unwrap().0.is_ok());
     }
 
     #[tokio::test]
     async fn a_peer_that_closes_is_a_failure() {
         let mut ends = carried(NEVER);
-        pass(&mut ends.peer, &mut ends.engine, b"* OK ready\r\n").await;
-        drop(ends.peer);
-        assert!(matches!(ends.carrying.await.unwrap(), Err(Error::PeerClosed)));
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
+        ends.peer.shutdown().await.unwrap();
+        assert!(matches!(ends.ended().await, (Err(Error::PeerClosed), heard) if heard.is_empty()));
     }
 
     #[tokio::test]
     async fn a_peer_that_closes_after_logout_is_no_failure() {
         let mut ends = carried(NEVER);
-        pass(&mut ends.peer, &mut ends.engine, b"* OK ready\r\n").await;
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
         pass(&mut ends.engine, &mut ends.peer, b"X1 LOGOUT\r\n").await;
         drop(ends.peer);
-        assert!(ends.carrying.await.unwrap().is_ok());
+        assert!(ends.carrying.await.unwrap().0.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_engine_hears_what_came_before_a_refusal_and_not_the_refusal() {
+        let mut ends = carried(NEVER);
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
+        pass(&mut ends.engine, &mut ends.peer, b"S1 SYNCAPPLY\r\n").await;
+        ends.peer
+            .write_all(b"* half of it\r\nS1 NO [v1.0.QUJD] no\x07room\r\n")
+            .await
+            .unwrap();
+        let (ended, heard) = ends.ended().await;
+        assert_eq!(heard, "* half of it\r\n");
+        assert_eq!(
+            ended.unwrap_err().to_string(),
+            "the peer refuses: S1 NO [[token]] no\u{fffd}room"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_engine_does_not_hear_that_the_peer_shuts_down() {
+        let mut ends = carried(NEVER);
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
+        ends.peer.write_all(b"* BYE shutting down\r\n").await.unwrap();
+        let (ended, heard) = ends.ended().await;
+        assert!(matches!(ended, Err(Error::Refused(line)) if line == "* BYE shutting down"));
+        assert_eq!(heard, "");
+    }
+
+    #[test]
+    fn of_a_long_refusal_the_beginning_is_kept() {
+        let line = format!("S1 BAD {}\r\n", "\u{e9}".repeat(4000));
+        assert_eq!(reason(line.as_bytes()).chars().count(), LONGEST_REASON);
+        assert_eq!(reason(b"S1 NO \xff\xfe\r\n"), "S1 NO \u{fffd}\u{fffd}");
     }
 
     #[tokio::test]
     async fn an_answer_that_does_not_come_is_late() {
         let mut ends = carried(SOON);
-        pass(&mut ends.peer, &mut ends.engine, b"* OK ready\r\n").await;
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
         pass(&mut ends.engine, &mut ends.peer, b"S1 SYNCAPPLY\r\n").await;
-        pass(&mut ends.peer, &mut ends.engine, b"* half of it\r\n").await;
-        assert!(matches!(ends.carrying.await.unwrap(), Err(Error::Late(_))));
+        ends.peer.write_all(b"* half of it\r\nS1 O").await.unwrap();
+        let (ended, heard) = ends.ended().await;
+        assert!(matches!(ended, Err(Error::Late(_))));
+        assert_eq!(heard, "* half of it\r\n");
     }
 
     #[tokio::test]
     async fn a_greeting_that_does_not_come_is_late() {
         let ends = carried(SOON);
-        assert!(matches!(ends.carrying.await.unwrap(), Err(Error::Late(_))));
+        assert!(matches!(ends.ended().await.0, Err(Error::Late(_))));
     }
 
     #[tokio::test]
     async fn an_idle_connection_owes_nothing() {
         let mut ends = carried(SOON);
-        pass(&mut ends.peer, &mut ends.engine, b"* OK ready\r\n").await;
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
         pass(&mut ends.engine, &mut ends.peer, b"S1 NOOP\r\n").await;
         pass(&mut ends.peer, &mut ends.engine, b"S1 OK done\r\n").await;
         time::sleep(SOON * 3).await;
         pass(&mut ends.engine, &mut ends.peer, b"S2 NOOP\r\n").await;
-        drop(ends.engine);
-        assert!(ends.carrying.await.unwrap().is_ok());
+        ends.peer.shutdown().await.unwrap();
+        assert!(matches!(ends.ended().await.0, Err(Error::PeerClosed)));
+    }
+
+    #[tokio::test]
+    async fn a_message_passes_while_it_comes() {
+        let mut ends = carried(NEVER);
+        pass(&mut ends.peer, &mut ends.engine, GREETING).await;
+        pass(&mut ends.engine, &mut ends.peer, b"S1 SYNCGET FETCH %(UID 1)\r\n").await;
+        pass(
+            &mut ends.peer,
+            &mut ends.engine,
+            b"* MESSAGE %{default 01ab 5000}\r\n",
+        )
+        .await;
+        for _ in 0..100 {
+            pass(&mut ends.peer, &mut ends.engine, &[b'x'; 50]).await;
+        }
+        pass(&mut ends.peer, &mut ends.engine, b"\r\nS1 OK success\r\n").await;
     }
 }

@@ -4,9 +4,12 @@
 //! waiting. An opening begins with a handshake, and ends with the first failure of anything on it; then every
 //! connection of it is closed, the turn is told, and pairing tries again after a pause.
 
+mod answers;
 mod carry;
+mod commands;
 mod dial;
 pub mod incoming;
+mod lines;
 mod outgoing;
 mod pairing;
 
