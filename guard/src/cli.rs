@@ -14,6 +14,9 @@ pub struct Arguments {
     /// Folder of tls.crt, tls.key and ca.crt.
     #[arg(long, value_name = "DIR", default_value = "/etc/govuc/tls")]
     pub tls: PathBuf,
+    /// Folder of tls.crt, tls.key and ca.crt for the roles' etcd, if roles are held there.
+    #[arg(long, value_name = "DIR", default_value = "/etc/govuc/roles")]
+    pub roles_tls: PathBuf,
     /// The 32 bytes that router, operator and guards share.
     #[arg(long, value_name = "FILE", default_value = "/etc/govuc/session/key")]
     pub session_key: PathBuf,
@@ -32,6 +35,9 @@ pub struct Arguments {
     /// Where the peer's guard is dialled, if not by its Service's name.
     #[arg(long, value_name = "HOST:PORT")]
     pub peer_address: Option<String>,
+    /// Where the members of the roles' etcd are dialled, the own site's first, if not by their Services' names.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub roles_address: Vec<String>,
     /// The engine's programs.
     #[arg(long, value_name = "DIR", default_value = "/usr/lib/cyrus/bin")]
     pub engine: PathBuf,

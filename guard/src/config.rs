@@ -1,8 +1,11 @@
 //! `store.json`, parsed once into types that need no second look.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use govuc_roles::{Assignment, Ballot, Site, name};
+use govuc_roles::{Assignment, Ballot, LeasePolicy, Site, Source, name, timing::Timing};
 use serde::Deserialize;
 
 /// Which slot of which store this is.
@@ -22,7 +25,24 @@ pub struct StoreName(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     pub slot: Slot,
-    pub assignment: Assignment,
+    pub role: RoleSource,
+}
+
+/// Where the slot's role comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoleSource {
+    /// Two sites without a witness.
+    Assignment(Assignment),
+    Lease(LeaseConfig),
+}
+
+/// What the roles' etcd is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseConfig {
+    /// Takes a store that nobody has ever held.
+    pub preferred: Site,
+    /// How far behind a follower may be and still take over by itself.
+    pub max_behind: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +75,32 @@ struct File {
     store: StoreName,
     site: Site,
     peer: Site,
-    era: u64,
-    term: u64,
-    primary: Site,
+    era: Option<u64>,
+    term: Option<u64>,
+    primary: Option<Site>,
+    roles: Option<RolesFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RolesFile {
+    preferred_site: Site,
+    #[serde(default)]
+    max_behind_seconds: u64,
+}
+
+impl RoleSource {
+    /// For the machine of this slot.
+    pub fn source(&self, slot: &Slot) -> Source {
+        match self {
+            RoleSource::Assignment(_) => Source::Assignment,
+            RoleSource::Lease(lease) => Source::Lease(LeasePolicy {
+                timing: Timing::PROTOCOL,
+                preferred: lease.preferred == slot.site,
+                max_behind: lease.max_behind,
+            }),
+        }
+    }
 }
 
 impl StoreConfig {
@@ -84,25 +127,51 @@ impl StoreConfig {
         if file.peer == file.site {
             return Err(wrong("peer", &file.peer, "name the other site, not the own one"));
         }
-        if file.primary != file.site && file.primary != file.peer {
-            return Err(wrong("primary", &file.primary, "name the site or the peer"));
-        }
-        if file.era == 0 {
-            return Err(wrong("era", &file.era, "eras are counted from 1"));
-        }
-        if file.term == 0 {
-            return Err(wrong("term", &file.term, "terms are counted from 1"));
-        }
+        let known = |site: &Site| *site == file.site || *site == file.peer;
+        let role = match (file.roles, file.era, file.term, file.primary) {
+            (Some(roles), None, None, None) => {
+                if !known(&roles.preferred_site) {
+                    return Err(wrong(
+                        "roles.preferredSite",
+                        &roles.preferred_site,
+                        "name the site or the peer",
+                    ));
+                }
+                RoleSource::Lease(LeaseConfig {
+                    preferred: roles.preferred_site,
+                    max_behind: Duration::from_secs(roles.max_behind_seconds),
+                })
+            }
+            (None, Some(era), Some(term), Some(primary)) => {
+                if !known(&primary) {
+                    return Err(wrong("primary", &primary, "name the site or the peer"));
+                }
+                if era == 0 {
+                    return Err(wrong("era", &era, "eras are counted from 1"));
+                }
+                if term == 0 {
+                    return Err(wrong("term", &term, "terms are counted from 1"));
+                }
+                RoleSource::Assignment(Assignment {
+                    ballot: Ballot::new(era, term),
+                    primary,
+                })
+            }
+            _ => {
+                return Err(wrong(
+                    "roles",
+                    &"neither or both",
+                    "give either roles, or era, term and primary",
+                ));
+            }
+        };
         Ok(Self {
             slot: Slot {
                 store: file.store,
                 site: file.site,
                 peer: file.peer,
             },
-            assignment: Assignment {
-                ballot: Ballot::new(file.era, file.term),
-                primary: file.primary,
-            },
+            role,
         })
     }
 }
@@ -150,8 +219,23 @@ mod tests {
     fn the_operators_file_is_understood() {
         let config = StoreConfig::parse(Path::new("store.json"), GOOD.as_bytes()).unwrap();
         assert_eq!(config.slot.store.as_str(), "mail-1");
-        assert_eq!(config.assignment.ballot, Ballot::new(1, 1));
-        assert_eq!(config.assignment.primary, config.slot.site);
+        let RoleSource::Assignment(assignment) = config.role else {
+            panic!("{:?}", config.role);
+        };
+        assert_eq!(assignment.ballot, Ballot::new(1, 1));
+        assert_eq!(assignment.primary, config.slot.site);
+    }
+
+    #[test]
+    fn roles_of_an_etcd_take_the_place_of_an_assignment() {
+        let text = r#"{"store":"mail-1","site":"pdsa1","peer":"pdsa2",
+            "roles":{"preferredSite":"pdsa2","maxBehindSeconds":30}}"#;
+        let config = StoreConfig::parse(Path::new("store.json"), text.as_bytes()).unwrap();
+        let RoleSource::Lease(lease) = config.role else {
+            panic!("{:?}", config.role);
+        };
+        assert_eq!(lease.preferred, config.slot.peer);
+        assert_eq!(lease.max_behind, Duration::from_secs(30));
     }
 
     #[test]
@@ -170,6 +254,7 @@ mod tests {
                 "term is \"0\"; terms are counted from 1",
             ),
             ("\"term\":1", "\"term\":-1", "expected u64"),
+            ("\"term\":1,", "", "give either roles, or era, term and primary"),
             ("mail-1", "Mail 1", "\"Mail 1\" is no store"),
             ("mail-1", "", "\"\" is no store"),
             ("\"site\":\"pdsa1\",", "", "missing field `site`"),

@@ -6,7 +6,7 @@ use govuc_roles::Site;
 use govuc_wire::{
     names,
     preamble::{self, Session},
-    tls::{ALPN_IMAP, ALPN_STATUS, ALPN_SYNC, is},
+    tls::{ALPN_IMAP, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, is},
 };
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -19,6 +19,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     config::Slot,
     gate::{Gate, Gated, Pass},
+    lease::PeerAnswers,
     metered::Metered,
     metrics::{Kind, Metrics, Reason},
     relay::incoming::Incoming,
@@ -36,6 +37,7 @@ pub struct Listener {
     pub imap: SocketAddr,
     pub lmtp: SocketAddr,
     pub incoming: Incoming,
+    pub answers: PeerAnswers,
     pub reporter: Reporter,
     pub metrics: Arc<Metrics>,
 }
@@ -48,6 +50,7 @@ enum Purpose {
     Imap,
     Lmtp,
     Sync,
+    Peer,
     Status,
 }
 
@@ -58,6 +61,7 @@ impl Purpose {
             None => Some(Purpose::Lmtp),
             Some(alpn) if alpn == ALPN_IMAP => Some(Purpose::Imap),
             Some(alpn) if alpn == ALPN_SYNC => Some(Purpose::Sync),
+            Some(alpn) if alpn == ALPN_PEER => Some(Purpose::Peer),
             Some(alpn) if alpn == ALPN_STATUS => Some(Purpose::Status),
             Some(_) => None,
         }
@@ -70,7 +74,7 @@ impl Purpose {
         match self {
             Purpose::Imap => [either("front-door"), either("operator")].concat(),
             Purpose::Lmtp => [either("mx"), either("submission")].concat(),
-            Purpose::Sync => vec![names::identity(slot.store.as_str(), slot.peer.as_str())],
+            Purpose::Sync | Purpose::Peer => vec![names::identity(slot.store.as_str(), slot.peer.as_str())],
             Purpose::Status => either("operator").to_vec(),
         }
     }
@@ -97,7 +101,7 @@ impl Listener {
 
     async fn connection(&self, stream: TcpStream) -> Result<(), Reason> {
         stream.set_nodelay(true).map_err(|_| Reason::Tls)?;
-        let accept = TlsAcceptor::from(self.tls.server()).accept(Gated::new(stream));
+        let accept = TlsAcceptor::from(self.tls.server()).accept(Gated::to_client(stream));
         let mut stream = time::timeout(HANDSHAKE, accept)
             .await
             .map_err(|_| Reason::Tls)?
@@ -115,6 +119,7 @@ impl Listener {
             Purpose::Imap => self.imap(stream).await,
             Purpose::Lmtp => self.client(stream, self.lmtp, Kind::Lmtp).await,
             Purpose::Sync => self.incoming.serve(stream).await,
+            Purpose::Peer => self.answers.serve(stream).await,
             // Whoever asks again gets another.
             Purpose::Status => {
                 let _ = self.reporter.write(&mut stream).await;
@@ -152,7 +157,7 @@ impl Listener {
         client.get_mut().0.arm(pass.clone());
         let engine = TcpStream::connect(engine).await.map_err(|_| Reason::Engine)?;
         engine.set_nodelay(true).map_err(|_| Reason::Engine)?;
-        let engine = Gated::with_pass(engine, pass.clone());
+        let engine = Gated::to_engine(engine, pass.clone());
         let _counted = self.metrics.carry(kind);
         self.carry(client, engine, &pass).await;
         Ok(())

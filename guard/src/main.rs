@@ -10,9 +10,12 @@
 //! ```
 
 mod cli;
+mod clock;
 mod config;
+mod drain;
 mod engine;
 mod gate;
+mod lease;
 mod listener;
 mod metered;
 mod metrics;

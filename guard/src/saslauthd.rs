@@ -151,6 +151,7 @@ mod tests {
                 incarnation: 1,
             },
             since: UNIX_EPOCH,
+            deadline: None,
             assignment_error: None,
         };
         Saslauthd {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use govuc_roles::Event;
 
 use crate::{
-    config::{Slot, StoreConfig},
+    config::{RoleSource, Slot, StoreConfig},
     turn::{Events, Message},
 };
 
@@ -36,12 +36,15 @@ impl StaticAssignment {
 
     fn take(&self, text: &[u8]) {
         match StoreConfig::parse(&self.path, text) {
-            Ok(config) if config.slot == self.slot => {
+            Ok(StoreConfig {
+                slot,
+                role: RoleSource::Assignment(assignment),
+            }) if slot == self.slot => {
                 self.events.message(Message::SourceError(None));
-                self.events.send(Event::Assigned(config.assignment));
+                self.events.send(Event::Assigned(assignment));
             }
             Ok(_) => self.refuse(format!(
-                "{}: store, site and peer can't change while the guard runs; restart it",
+                "{}: store, site, peer and where the role comes from can't change while the guard runs; restart it",
                 self.path.display()
             )),
             Err(error) => self.refuse(error.to_string()),

@@ -87,6 +87,7 @@ mod tests {
                 incarnation: 3,
             },
             since: UNIX_EPOCH + std::time::Duration::from_secs(7),
+            deadline: None,
             assignment_error: None,
         }
     }

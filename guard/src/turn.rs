@@ -2,20 +2,30 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use govuc_roles::{Action, Ballot, Event, Evidence, Machine, Refusal, Role, Site, SlotCopy, State};
+use govuc_roles::{
+    Action, Ballot, Commitment, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, Site, SlotCopy,
+    State,
+    timing::{self, Moment},
+};
 use govuc_wire::{
     names,
     token::{Purpose, SessionKey, Subject},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::Clock,
     config::Slot,
+    drain::{Drain, Logins},
     engine::Order,
     gate::Gate,
+    lease,
     metrics::Metrics,
-    relay::Relay,
+    relay::{Relay, digest::Login},
     volume::{self, Volume},
 };
 
@@ -27,6 +37,13 @@ pub enum Message {
         ballot: Ballot,
         answer: oneshot::Sender<Answer>,
     },
+    /// The peer's guard hears nothing of etcd; it is authenticated.
+    Ask {
+        ballot: Ballot,
+        answer: oneshot::Sender<PeerAnswer>,
+    },
+    /// Etcd has known a later state of this volume: it was restored from a snapshot.
+    Restored,
     /// What is wrong with the source of the role, or that nothing is any more.
     SourceError(Option<String>),
     /// Is the turn turning?
@@ -46,7 +63,7 @@ pub struct Answer {
 pub struct Events(pub mpsc::UnboundedSender<Message>);
 
 /// What everybody may know of the role. It shows nothing that is not durable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct View {
     pub state: State,
     pub role: Role,
@@ -54,6 +71,8 @@ pub struct View {
     pub copy: SlotCopy,
     /// Since when the slot has been paired, or not.
     pub since: SystemTime,
+    /// When the gate shuts unless the lease is kept; none without a lease.
+    pub deadline: Option<Moment>,
     pub assignment_error: Option<String>,
 }
 
@@ -62,9 +81,13 @@ pub struct Turn {
     pub slot: Slot,
     pub machine: Machine,
     pub volume: Volume,
+    pub clock: Clock,
     pub gate: Gate,
     pub engine: mpsc::UnboundedSender<Order>,
+    /// None when the role is a static assignment.
+    pub lease: Option<lease::Orders>,
     pub relay: Arc<Relay>,
+    pub drain: Arc<Drain>,
     pub key: Arc<SessionKey>,
     pub view: watch::Sender<View>,
     pub metrics: Arc<Metrics>,
@@ -72,11 +95,13 @@ pub struct Turn {
     pub incoming: CancellationToken,
 }
 
-/// Whether the turn goes on.
-#[derive(PartialEq, Eq)]
-enum Flow {
-    On,
-    Exit,
+/// What a step decided for whoever asked.
+#[derive(Default)]
+struct Verdict {
+    offer: Option<Result<CancellationToken, Refusal>>,
+    peer: Option<PeerAnswer>,
+    exit: bool,
+    distrust: Option<String>,
 }
 
 impl Events {
@@ -98,6 +123,7 @@ impl View {
             highest: machine.highest().clone(),
             copy,
             since: SystemTime::now(),
+            deadline: None,
             assignment_error: None,
         }
     }
@@ -113,26 +139,49 @@ impl Turn {
     }
 
     async fn turns(&mut self, mut messages: mpsc::UnboundedReceiver<Message>) -> Result<(), volume::Error> {
-        while let Some(message) = messages.recv().await {
+        let mut looks = time::interval(timing::TICK);
+        // After a pause one look is as good as the missed ones.
+        looks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                // A deadline that has passed comes before whatever else has happened meanwhile.
+                biased;
+                _ = looks.tick() => Message::Event(Event::Tick),
+                message = messages.recv() => match message {
+                    Some(message) => message,
+                    None => return Ok(()),
+                },
+            };
             match message {
                 Message::Event(event) => {
-                    if self.turn(event)?.0 == Flow::Exit {
-                        break;
+                    if self.turn(event)?.exit {
+                        return Ok(());
                     }
                 }
                 Message::Offer { ballot, answer } => self.offer(ballot, answer)?,
+                Message::Ask { ballot, answer } => {
+                    if let Some(verdict) = self.turn(Event::Asked(ballot))?.peer {
+                        let _ = answer.send(verdict);
+                    }
+                }
+                Message::Restored => {
+                    self.volume.become_another()?;
+                    tracing::warn!(
+                        volume = self.volume.copy().volume.0,
+                        "the volume was restored: it is another copy from now on, and the guard starts anew"
+                    );
+                    return Ok(());
+                }
                 Message::SourceError(error) => self.view.send_modify(|view| view.assignment_error = error),
                 // Whoever asked may have given up.
                 Message::Alive(answer) => drop(answer.send(())),
             }
         }
-        Ok(())
     }
 
     fn offer(&mut self, ballot: Ballot, answer: oneshot::Sender<Answer>) -> Result<(), volume::Error> {
         let peer: Site = self.slot.peer.clone();
-        let (_, verdict) = self.turn(Event::Offered { ballot, peer })?;
-        if let Some(verdict) = verdict {
+        if let Some(verdict) = self.turn(Event::Offered { ballot, peer })?.offer {
             let _ = answer.send(Answer {
                 seen: self.machine.highest().ballot,
                 copy: self.volume.copy(),
@@ -142,69 +191,92 @@ impl Turn {
         Ok(())
     }
 
-    fn turn(
-        &mut self,
-        event: Event,
-    ) -> Result<(Flow, Option<Result<CancellationToken, Refusal>>), volume::Error> {
+    fn turn(&mut self, event: Event) -> Result<Verdict, volume::Error> {
         let before = self.machine.state().clone();
-        let (mut flow, mut verdict) = (Flow::On, None);
-        let assigned = matches!(event, Event::Assigned(_));
-        let mut distrusted = None;
-        for action in self.machine.step(event) {
-            match action {
-                Action::ShutGate => self.gate.shut(),
-                Action::OpenGate => self.gate.open(),
-                // A slow disk must hold up the role, and nothing else.
-                Action::Record(evidence) => tokio::task::block_in_place(|| self.volume.record(&evidence))?,
-                Action::StartEngine(role) => self.order(Order::Start {
-                    role,
-                    sync_password: self.sync_password(),
-                }),
-                Action::StopEngine => self.order(Order::Stop),
-                Action::CloseIncoming => {
-                    self.incoming.cancel();
-                    self.incoming = CancellationToken::new();
-                }
-                Action::CloseRelay => self.relay.close(),
-                Action::Pair => self.relay.pair(self.machine.highest().ballot, self.volume.copy()),
-                Action::Admit => verdict = Some(Ok(self.incoming.clone())),
-                Action::Refuse(refusal) => verdict = Some(Err(refusal)),
-                Action::Distrust(stale) => {
-                    tracing::error!(%stale, "the assigned role is not honoured");
-                    distrusted = Some(stale.to_string());
-                }
-                Action::Exit => flow = Flow::Exit,
-            }
+        let judged = matches!(event, Event::Assigned(_) | Event::Read(Reading { .. }));
+        if let Event::Committed(commitment @ (Commitment::Superseded | Commitment::Unknown)) = &event {
+            tracing::warn!(?commitment, state = %before, "a change of the store's state in etcd is not confirmed");
         }
-        self.publish(&before, assigned.then_some(distrusted));
-        Ok((flow, verdict))
+        let mut verdict = Verdict::default();
+        for action in self.machine.step(self.clock.now(), event) {
+            self.carry_out(action, &mut verdict)?;
+        }
+        self.publish(&before, judged.then(|| verdict.distrust.take()));
+        Ok(verdict)
+    }
+
+    fn carry_out(&mut self, action: Action, verdict: &mut Verdict) -> Result<(), volume::Error> {
+        match action {
+            Action::ShutGate => self.gate.shut(),
+            Action::OpenGate { deadline } => self.gate.open(deadline),
+            Action::Extend { deadline } => self.gate.extend(deadline),
+            // A slow disk must hold up the role, and nothing else.
+            Action::Record(evidence) => tokio::task::block_in_place(|| self.volume.record(&evidence))?,
+            Action::StartEngine(role) => self.order(Order::Start {
+                role,
+                sync_password: self.sync_password(),
+            }),
+            Action::StopEngine => self.order(Order::Stop),
+            Action::CloseIncoming => {
+                self.incoming.cancel();
+                self.incoming = CancellationToken::new();
+            }
+            Action::CloseRelay => self.relay.close(),
+            Action::Pair => self.relay.pair(self.machine.highest().ballot, self.volume.copy()),
+            Action::Admit => verdict.offer = Some(Ok(self.incoming.clone())),
+            Action::Refuse(refusal) => verdict.offer = Some(Err(refusal)),
+            Action::Distrust(stale) => verdict.distrust = Some(stale.to_string()),
+            Action::Acquire { revision, state } => self.ask_etcd(lease::Order::Acquire { revision, state }),
+            Action::KeepAlive => self.ask_etcd(lease::Order::KeepAlive),
+            Action::Commit(transaction) => self.ask_etcd(lease::Order::Commit(transaction)),
+            Action::Release => self.ask_etcd(lease::Order::Release),
+            Action::AskPeer => self.ask_etcd(lease::Order::AskPeer(self.machine.highest().ballot)),
+            Action::AnswerPeer(answer) => verdict.peer = Some(answer),
+            Action::Drain => self.drain.begin(self.logins()),
+            Action::Resume => self.drain.give_up(),
+            Action::Exit => verdict.exit = true,
+        }
+        Ok(())
     }
 
     /// After the actions, so that nobody is shown a role that a power cut would forget.
     fn publish(&self, before: &State, assignment_error: Option<Option<String>>) {
         let state = self.machine.state();
-        let is_paired = |state: &State| matches!(state, State::Paired(_));
         if before != state {
             tracing::info!(from = %before, to = %state, ballot = %self.machine.highest().ballot, "the state changed");
         }
+        let is_paired = |state: &State| state.in_step().is_some();
         self.metrics.gate_open.set(i64::from(state.serves()));
         self.metrics.paired.set(i64::from(is_paired(state)));
-        self.view.send_modify(|view| {
-            if state.serves() && (!before.serves() || is_paired(before) != is_paired(state)) {
+        self.view.send_if_modified(|view| {
+            let before = view.clone();
+            if state.serves() && (!before.state.serves() || is_paired(&before.state) != is_paired(state)) {
                 view.since = SystemTime::now();
             }
             view.state = state.clone();
             view.role = self.machine.role();
             view.highest = self.machine.highest().clone();
+            view.deadline = self.machine.deadline();
             if let Some(error) = assignment_error {
+                if let (Some(error), false) = (&error, error == view.assignment_error) {
+                    tracing::error!(%error, "the source of the role is not honoured");
+                }
                 view.assignment_error = error;
             }
+            *view != before
         });
     }
 
     fn order(&self, order: Order) {
         // The supervisor lives as long as the process.
         let _ = self.engine.send(order);
+    }
+
+    fn ask_etcd(&self, order: lease::Order) {
+        // Only a machine with leases orders this, and what carries it out lives as long as the process.
+        if let Some(lease) = &self.lease {
+            lease.send(order);
+        }
     }
 
     /// What this primary's engine says at its follower; the follower's guard knows the era from the handshake.
@@ -216,5 +288,27 @@ impl Turn {
             era: self.machine.highest().ballot.era.0,
         };
         self.key.mint(subject, 0)
+    }
+
+    /// As whom both engines are asked what they have.
+    fn logins(&self) -> Logins {
+        let subject = Subject {
+            purpose: Purpose::Admin,
+            user: names::OPERATOR_USER,
+            store: self.slot.store.as_str(),
+            era: self.machine.highest().ballot.era.0,
+        };
+        let until = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+            + timing::Timing::PROTOCOL.switchover.as_secs();
+        let login = |user: &str, password| Login {
+            user: user.to_owned(),
+            password,
+        };
+        Logins {
+            own: login(names::OPERATOR_USER, self.key.mint(subject, until)),
+            peer: login(names::SYNC_USER, self.sync_password()),
+        }
     }
 }

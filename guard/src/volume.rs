@@ -110,6 +110,15 @@ impl Volume {
         })
     }
 
+    /// Takes a new id, durably: what this volume once had, it has no more (R7). What it has seen stays seen.
+    pub fn become_another(&mut self) -> Result<(), Error> {
+        self.write(Content {
+            volume: VolumeId(uuid::Uuid::new_v4().to_string()),
+            incarnation: 0,
+            ..self.content.clone()
+        })
+    }
+
     /// Where the engine keeps its data.
     pub fn engine_data(&self) -> PathBuf {
         self.root.join("cyrus")
@@ -196,6 +205,20 @@ mod tests {
         let volume = Volume::open(folder.path()).unwrap();
         assert_ne!(volume.copy().volume, first.volume);
         assert_eq!(volume.evidence(), Evidence::NONE);
+    }
+
+    #[test]
+    fn a_restored_volume_is_another_copy_that_has_seen_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut volume = Volume::open(folder.path()).unwrap();
+        volume.record(&seen(4)).unwrap();
+        let first = volume.copy();
+        volume.become_another().unwrap();
+        drop(volume);
+        let volume = Volume::open(folder.path()).unwrap();
+        assert_ne!(volume.copy().volume, first.volume);
+        assert_eq!(volume.copy().incarnation, 1);
+        assert_eq!(volume.evidence(), seen(4));
     }
 
     #[test]

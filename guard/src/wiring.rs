@@ -2,8 +2,12 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use govuc_roles::{Event, Machine, timing};
-use govuc_wire::{names, token};
+use govuc_etcd::{
+    Endpoint, Etcd, Settings,
+    roles::{Roles, StoreName, StoreNameError},
+};
+use govuc_roles::{Event, Identity, Machine, Source, record::Session, timing};
+use govuc_wire::{names, tls::Files, token};
 use rustls_pki_types::{InvalidDnsNameError, ServerName};
 use tokio::{
     net::TcpListener,
@@ -15,9 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Arguments,
-    config::{self, Slot, StoreConfig},
+    clock::Clock,
+    config::{self, RoleSource, Slot, StoreConfig},
+    drain::Drain,
     engine::{self, Installation, Supervisor},
     gate::Gate,
+    lease::{Lease, Orders, PeerAnswers},
     listener::Listener,
     metrics::Metrics,
     probes::{self, Probes},
@@ -53,6 +60,10 @@ pub enum Error {
     Socket { path: PathBuf, source: io::Error },
     #[error("the peer's name is no DNS name")]
     PeerName(#[from] InvalidDnsNameError),
+    #[error(transparent)]
+    Store(#[from] StoreNameError),
+    #[error("the roles' etcd can't be asked")]
+    Etcd(#[from] govuc_etcd::Error),
     #[error("signals can't be received")]
     Signal(#[source] io::Error),
     #[error("a part of the guard has ended: {0}")]
@@ -69,7 +80,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let key = Arc::new(session_key(&arguments.session_key)?);
     let tls = Arc::new(Tls::load(arguments.tls.clone())?);
     let volume = Volume::open(&arguments.volume)?;
-    let slot = config.slot;
+    let slot = config.slot.clone();
     tracing::info!(
         store = %slot.store, site = %slot.site, volume = volume.copy().volume.0, incarnation = volume.copy().incarnation,
         seen = %volume.evidence().ballot, "the guard starts"
@@ -78,7 +89,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let (sender, messages) = mpsc::unbounded_channel();
     let events = Events(sender);
     let metrics = Arc::new(Metrics::new());
-    let gate = Gate::default();
+    let clock = Clock::boottime();
+    let gate = Gate::new(clock.clone());
     let processes = Processes::new()?;
 
     let tls_port = listen(arguments.listen).await?;
@@ -90,9 +102,17 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let log = arguments.run.join("log");
     let log = engine::log::bind(&log).map_err(socket(log))?;
 
+    let identity = Identity {
+        site: slot.site.clone(),
+        peer: slot.peer.clone(),
+        copy: volume.copy(),
+        session: Session(uuid::Uuid::new_v4().to_string()),
+    };
+    let reach_peer = || peer(&slot, arguments.peer_address.as_deref(), tls.clone());
+    let source = config.role.source(&slot);
     let relay = Arc::new(Relay::new(
         slot.store.to_string(),
-        peer(&slot, arguments.peer_address, tls.clone())?,
+        reach_peer()?,
         FullSync {
             program: arguments.engine.join("sync_client"),
             configuration: arguments.run.join("imapd.conf"),
@@ -100,8 +120,21 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         },
         events.clone(),
         metrics.clone(),
+        matches!(source, Source::Lease(_)),
     ));
-    let machine = Machine::new(slot.site.clone(), volume.evidence());
+    let drain = Drain::new(gate.clone(), relay.clone(), arguments.imap, events.clone());
+    let lease = match &config.role {
+        RoleSource::Assignment(_) => None,
+        RoleSource::Lease(_) => Some(Orders::begin(Lease::new(
+            StoreName::try_from(slot.store.as_str())?,
+            identity.clone(),
+            roles(&slot, &arguments.roles_address, &arguments.roles_tls)?,
+            reach_peer()?,
+            clock.clone(),
+            events.clone(),
+        ))),
+    };
+    let machine = Machine::new(identity, source, volume.evidence(), clock.now());
     let (view_sender, view) = watch::channel(View::first(&machine, volume.copy()));
     let supervisor = Supervisor {
         installation: Installation {
@@ -128,9 +161,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         slot: slot.clone(),
         machine,
         volume,
+        clock,
         gate: gate.clone(),
         engine: orders.clone(),
+        lease: lease.clone(),
         relay: relay.clone(),
+        drain: Arc::new(drain),
         key: key.clone(),
         view: view_sender,
         metrics: metrics.clone(),
@@ -148,6 +184,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             events.clone(),
             metrics.clone(),
         ),
+        answers: PeerAnswers {
+            store: slot.store.to_string(),
+            events: events.clone(),
+            lease,
+        },
         reporter: Reporter {
             slot: slot.clone(),
             view: view.clone(),
@@ -165,10 +206,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         engine: arguments.imap,
         metrics,
     });
-    let source = StaticAssignment {
-        path: arguments.config,
-        slot,
-        events: events.clone(),
+    let assignment = match config.role {
+        RoleSource::Assignment(_) => Some(StaticAssignment {
+            path: arguments.config,
+            slot,
+            events: events.clone(),
+        }),
+        RoleSource::Lease(_) => None,
     };
     let failing_relay = relay.clone();
     let engine = supervisor.run(orders_receiver, signs_receiver, move |reason| {
@@ -184,7 +228,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let relay = tokio::spawn(relay.serve(sync_port));
     let listener = tokio::spawn(listener.serve(tls_port));
     let rotation = tokio::spawn(tls.follow());
-    let source = tokio::spawn(source.follow());
+    let assignment = tokio::spawn(async move {
+        match assignment {
+            Some(assignment) => assignment.follow().await,
+            None => std::future::pending().await,
+        }
+    });
     // Whatever of these ends has failed: the container is started anew, and the volume knows where it was.
     tokio::select! {
         ended = turn => ended.map_err(|_| Error::Ended("turn"))?.map_err(Error::Volume),
@@ -197,7 +246,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         _ = relay => Err(Error::Ended("relay")),
         _ = listener => Err(Error::Ended("listener")),
         _ = rotation => Err(Error::Ended("certificates")),
-        _ = source => Err(Error::Ended("source of the role")),
+        _ = assignment => Err(Error::Ended("source of the role")),
     }
 }
 
@@ -221,11 +270,24 @@ fn session_key(path: &std::path::Path) -> Result<token::SessionKey, Error> {
     })
 }
 
-fn peer(slot: &Slot, address: Option<String>, tls: Arc<Tls>) -> Result<Peer, Error> {
+/// The client of the roles' etcd: the own site's member before the other's. The witness' only votes.
+fn roles(slot: &Slot, addresses: &[String], tls: &std::path::Path) -> Result<Roles, Error> {
+    let mut endpoints = [&slot.site, &slot.peer].map(|site| Endpoint::of_site(site.as_str()));
+    for (endpoint, address) in endpoints.iter_mut().zip(addresses) {
+        endpoint.address.clone_from(address);
+    }
+    let settings = Settings {
+        endpoints: endpoints.into(),
+        tls: Files::new(tls),
+    };
+    Ok(Roles::new(Etcd::new(settings)?))
+}
+
+fn peer(slot: &Slot, address: Option<&str>, tls: Arc<Tls>) -> Result<Peer, Error> {
     let (store, site) = (slot.store.as_str(), slot.peer.as_str());
     let server_name = names::server_name(store, site, names::MAIL_NAMESPACE);
     Ok(Peer {
-        address: address.unwrap_or_else(|| format!("{server_name}:{}", names::TLS_PORT)),
+        address: address.map_or_else(|| format!("{server_name}:{}", names::TLS_PORT), str::to_owned),
         server_name: ServerName::try_from(server_name)?,
         identity: names::identity(store, site),
         tls,

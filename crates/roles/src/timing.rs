@@ -54,7 +54,7 @@ pub const PAIRING_FIRST: Duration = Duration::from_secs(5);
 /// The longest pause before pairing is tried again.
 pub const PAIRING_MOST: Duration = Duration::from_secs(60);
 /// From SIGTERM to the guard's exit.
-pub const TERMINATION: Duration = Duration::from_secs(30);
+pub const TERMINATION: Duration = Duration::from_secs(50);
 /// Of etcd's members: how often a leader is heard, and how long it may be silent before another is chosen.
 pub const ETCD_HEARTBEAT: Duration = Duration::from_millis(300);
 pub const ETCD_ELECTION: Duration = Duration::from_secs(3);

@@ -48,6 +48,31 @@ pub struct SyncAnswer {
     pub incarnation: u64,
 }
 
+/// What a primary's guard that hears nothing of the roles' etcd asks its follower's (ALPN `govuc-peer/1`, protocol R5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PeerQuestion {
+    pub store: String,
+    pub era: u64,
+    pub term: u64,
+    /// The lease to keep alive, if the follower hears etcd.
+    pub lease: i64,
+}
+
+/// What the follower's guard answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PeerReply {
+    /// It hears nothing of etcd either, and acquires nothing for a lease's time from now on.
+    Promised,
+    /// It has kept the lease alive.
+    Kept,
+    /// Etcd knows the lease no more.
+    Lost,
+    /// It is not the follower of that ballot, or can't say.
+    Declined,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the connection failed in its first line")]

@@ -15,6 +15,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject
 pub const ALPN_IMAP: &[u8] = b"govuc-imap/1";
 /// Cyrus' replication, guard to guard.
 pub const ALPN_SYNC: &[u8] = b"govuc-sync/1";
+/// A primary's question to its follower while it hears nothing of etcd.
+pub const ALPN_PEER: &[u8] = b"govuc-peer/1";
 /// A guard's status, to the operator.
 pub const ALPN_STATUS: &[u8] = b"govuc-status/1";
 

@@ -4,10 +4,12 @@ use std::{io, sync::Arc};
 
 use govuc_roles::{Ballot, SlotCopy, VolumeId, timing};
 use govuc_wire::{
-    preamble::{self, SyncAnswer, SyncOffer},
+    preamble::{self, PeerQuestion, PeerReply, SyncAnswer, SyncOffer},
     tls::is,
 };
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     net::TcpStream,
     time::{self, error::Elapsed},
@@ -47,21 +49,8 @@ pub enum Error {
 impl Peer {
     /// A connection on which the peer's engine speaks next, and the copy it belongs to.
     pub async fn offer(&self, offer: &SyncOffer) -> Result<(TlsStream<TcpStream>, SlotCopy), Error> {
-        let mut stream = time::timeout(timing::SYNC_CONNECT, self.connect())
-            .await
-            .map_err(|Elapsed { .. }| Error::ConnectLate {
-                address: self.address.clone(),
-                limit: timing::SYNC_CONNECT,
-            })??;
-        let answer = async {
-            preamble::write(&mut stream, offer).await?;
-            preamble::read::<SyncAnswer>(&mut stream).await
-        };
-        let answer = time::timeout(timing::SYNC_ANSWER, answer)
-            .await
-            .map_err(|_| Error::AnswerLate {
-                limit: timing::SYNC_ANSWER,
-            })??;
+        let mut stream = self.connect_in_time(self.tls.sync()).await?;
+        let answer: SyncAnswer = ask(&mut stream, offer).await?;
         if answer.accepted {
             let copy = SlotCopy {
                 volume: VolumeId(answer.volume),
@@ -76,14 +65,29 @@ impl Peer {
         }
     }
 
-    async fn connect(&self) -> Result<TlsStream<TcpStream>, Error> {
+    /// What the peer's guard says to a primary that hears nothing of etcd (R5).
+    pub async fn ask(&self, question: &PeerQuestion) -> Result<PeerReply, Error> {
+        let mut stream = self.connect_in_time(self.tls.peer()).await?;
+        ask(&mut stream, question).await
+    }
+
+    async fn connect_in_time(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Error> {
+        time::timeout(timing::SYNC_CONNECT, self.connect(tls))
+            .await
+            .map_err(|Elapsed { .. }| Error::ConnectLate {
+                address: self.address.clone(),
+                limit: timing::SYNC_CONNECT,
+            })?
+    }
+
+    async fn connect(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Error> {
         let connect = |source| Error::Connect {
             address: self.address.clone(),
             source,
         };
         let stream = TcpStream::connect(&self.address).await.map_err(connect)?;
         stream.set_nodelay(true).map_err(connect)?;
-        let stream = TlsConnector::from(self.tls.sync())
+        let stream = TlsConnector::from(tls)
             .connect(self.server_name.clone(), stream)
             .await
             .map_err(connect)?;
@@ -103,4 +107,19 @@ impl Peer {
             })
         }
     }
+}
+
+/// One line each way, in time.
+async fn ask<Q: Serialize, A: DeserializeOwned>(
+    stream: &mut TlsStream<TcpStream>,
+    question: &Q,
+) -> Result<A, Error> {
+    let answer = async {
+        preamble::write(stream, question).await?;
+        preamble::read(stream).await
+    };
+    let answer = time::timeout(timing::SYNC_ANSWER, answer).await;
+    Ok(answer.map_err(|_| Error::AnswerLate {
+        limit: timing::SYNC_ANSWER,
+    })??)
 }

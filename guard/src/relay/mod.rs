@@ -1,13 +1,16 @@
 //! The sync relay of a primary: the engine's sync goes through this guard to the peer's guard, or nowhere.
 //!
 //! While no opening is there, the engine's sync connections are refused at once, so that it stores alone without
-//! waiting. An opening begins with a handshake, and ends with the first failure of anything on it; then every
-//! connection of it is closed, the turn is told, and pairing tries again after a pause.
+//! waiting. An opening begins with a handshake, and ends with the first failure of anything on it; then the turn is told.
+//! What was in step is withheld when the role is a lease: the engine's connections stay open without an answer, so it
+//! answers nobody either, until the turn has recorded that it is alone and closes the relay (R2). Anything else is closed
+//! at once, and pairing tries again after a pause.
 
 mod answers;
 mod carry;
 mod commands;
 mod dial;
+pub mod digest;
 pub mod incoming;
 mod lines;
 mod outgoing;
@@ -20,11 +23,12 @@ use std::{
 
 use govuc_roles::{Ballot, Event, SlotCopy, timing};
 use govuc_wire::preamble::SyncOffer;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 pub use dial::Peer;
-pub use pairing::FullSync;
+pub use pairing::{Error, FullSync};
 
 use crate::{
     metrics::{Metrics, Reason},
@@ -37,6 +41,8 @@ pub struct Relay {
     full_sync: FullSync,
     events: Events,
     metrics: Arc<Metrics>,
+    /// Whether the engine is kept waiting after what was in step has failed.
+    withholds: bool,
     state: Mutex<Progress>,
 }
 
@@ -55,7 +61,11 @@ struct Session {
     /// But for the opening's number.
     offer: SyncOffer,
     until: CancellationToken,
+    /// The engine's connections are closed, whatever they wait for.
+    released: CancellationToken,
     opening: Option<Opening>,
+    /// The last opening was in step when it failed, and the engine is kept waiting.
+    withheld: bool,
     paired_at: Option<Instant>,
 }
 
@@ -64,7 +74,18 @@ struct Session {
 struct Opening {
     offer: SyncOffer,
     copy: SlotCopy,
+    /// Nothing more is carried.
     until: CancellationToken,
+    /// The engine's connections are closed.
+    released: CancellationToken,
+}
+
+/// What becomes of a connection of the engine's.
+enum Fate {
+    Carried(Opening),
+    /// Kept without an answer until then.
+    Withheld(CancellationToken),
+    Refused,
 }
 
 impl Relay {
@@ -74,6 +95,7 @@ impl Relay {
         full_sync: FullSync,
         events: Events,
         metrics: Arc<Metrics>,
+        withholds: bool,
     ) -> Self {
         Self {
             store,
@@ -81,6 +103,7 @@ impl Relay {
             full_sync,
             events,
             metrics,
+            withholds,
             state: Mutex::new(Progress {
                 session: None,
                 ballot: Ballot::NONE,
@@ -110,7 +133,9 @@ impl Relay {
                     opening: 0,
                 },
                 until: until.clone(),
+                released: CancellationToken::new(),
                 opening: None,
+                withheld: false,
                 paired_at: None,
             });
         }
@@ -128,6 +153,7 @@ impl Relay {
         let mut progress = self.progress();
         if let Some(session) = progress.session.take() {
             session.until.cancel();
+            session.released.cancel();
             // It was paired to the end: nothing had failed.
             if session.paired_at.is_some() {
                 progress.failed = 0;
@@ -144,11 +170,13 @@ impl Relay {
         let Some(opening) = session.opening.take() else {
             return;
         };
+        let paired_at = session.paired_at.take();
+        session.withheld = self.withholds && paired_at.is_some();
+        if !session.withheld {
+            opening.released.cancel();
+        }
         opening.until.cancel();
-        let lasted = session
-            .paired_at
-            .take()
-            .is_some_and(|since| since.elapsed() > timing::PAIRING_MOST);
+        let lasted = paired_at.is_some_and(|since| since.elapsed() > timing::PAIRING_MOST);
         if lasted {
             progress.failed = 0;
         }
@@ -164,6 +192,19 @@ impl Relay {
         } else {
             self.progress().count(reason);
         }
+    }
+
+    /// Once more everything, over the relay as it is; for a hand-over.
+    pub async fn sync_fully(&self) -> Result<(), pairing::Error> {
+        self.opening().ok_or(pairing::Error::Failed)?;
+        self.full_sync.complete().await
+    }
+
+    /// A connection on which the peer's engine speaks next, under the opening that is in step.
+    pub async fn reach_peer(&self) -> Result<TlsStream<TcpStream>, pairing::Error> {
+        let opening = self.opening().ok_or(pairing::Error::Failed)?;
+        let (stream, _) = self.peer.offer(&opening.offer).await?;
+        Ok(stream)
     }
 
     /// Why the relay failed last.
@@ -184,6 +225,22 @@ impl Relay {
                 paired_at: Some(_), ..
             }) => timing::SYNC_ANSWER,
             _ => timing::CATCH_UP_ANSWER,
+        }
+    }
+
+    /// What becomes of a connection that the engine opens now.
+    fn fate(&self) -> Fate {
+        match &self.progress().session {
+            Some(Session {
+                opening: Some(opening),
+                ..
+            }) => Fate::Carried(opening.clone()),
+            Some(Session {
+                withheld: true,
+                released,
+                ..
+            }) => Fate::Withheld(released.clone()),
+            _ => Fate::Refused,
         }
     }
 
@@ -211,6 +268,7 @@ impl Relay {
             offer,
             copy,
             until: session.until.child_token(),
+            released: session.released.child_token(),
         };
         session.opening = Some(opening.clone());
         Some(opening)

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use govuc_roles::Event;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Opening, Relay, carry::carry};
+use super::{Fate, Opening, Relay, carry::carry};
 use crate::metrics::Kind;
 
 pub(super) async fn serve(relay: Arc<Relay>, listener: TcpListener) {
@@ -15,22 +15,37 @@ pub(super) async fn serve(relay: Arc<Relay>, listener: TcpListener) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // Dropped, the connection is closed at once: the engine stores alone.
-        let Some(opening) = relay.opening() else {
-            continue;
-        };
-        let relay = relay.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = opening.until.cancelled() => {}
-                () = relay.carry(engine, &opening) => {}
+        match relay.fate() {
+            Fate::Carried(opening) => {
+                let relay = relay.clone();
+                tokio::spawn(async move { relay.serve_engine(engine, &opening).await });
             }
-        });
+            Fate::Withheld(released) => {
+                tokio::spawn(async move {
+                    released.cancelled().await;
+                    drop(engine);
+                });
+            }
+            // Closed at once: the engine stores alone.
+            Fate::Refused => drop(engine),
+        }
     }
 }
 
 impl Relay {
-    async fn carry(&self, mut engine: TcpStream, opening: &Opening) {
+    /// Until the engine ends the connection, or is to know that it has failed.
+    async fn serve_engine(&self, mut engine: TcpStream, opening: &Opening) {
+        tokio::select! {
+            () = opening.until.cancelled() => {}
+            () = self.carry(&mut engine, opening) => {}
+        }
+        // Only the engine itself ends a connection of an opening that goes on.
+        if opening.until.is_cancelled() {
+            opening.released.cancelled().await;
+        }
+    }
+
+    async fn carry(&self, engine: &mut TcpStream, opening: &Opening) {
         let (mut peer, copy) = match self.peer.offer(&opening.offer).await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -45,7 +60,7 @@ impl Relay {
         let _counted = self.metrics.carry(Kind::SyncOut);
         // What the engine says is small and waited for.
         let carried = match engine.set_nodelay(true) {
-            Ok(()) => carry(&mut engine, &mut peer, || self.patience()).await,
+            Ok(()) => carry(engine, &mut peer, || self.patience()).await,
             Err(_) => return,
         };
         if let Err(error) = carried {

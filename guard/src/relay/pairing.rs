@@ -16,13 +16,14 @@ pub struct FullSync {
     pub processes: Processes,
 }
 
+/// Why the peer is not in step.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub enum Error {
     #[error(transparent)]
     Dial(#[from] dial::Error),
     #[error("the full sync ended with {0}")]
     FullSync(ExitStatus),
-    #[error("the relay failed during the full sync")]
+    #[error("the relay failed meanwhile")]
     Failed,
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -52,12 +53,9 @@ impl Relay {
             .inspect_err(|error| self.refuse(error))?;
         drop(connection);
         let opening = self.open(offer, copy).ok_or(Error::Failed)?;
-        let status = tokio::select! {
+        tokio::select! {
             () = opening.until.cancelled() => return Err(Error::Failed),
-            status = self.full_sync.run() => status?,
-        };
-        if !status.success() {
-            return Err(Error::FullSync(status));
+            ended = self.full_sync.complete() => ended?,
         }
         if self.synced(&opening) {
             Ok(())
@@ -68,6 +66,16 @@ impl Relay {
 }
 
 impl FullSync {
+    /// Until it has ended well.
+    pub(super) async fn complete(&self) -> Result<(), Error> {
+        let status = self.run().await?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::FullSync(status))
+        }
+    }
+
     async fn run(&self) -> Result<ExitStatus, process::Error> {
         let mut command = Command::new(&self.program);
         command

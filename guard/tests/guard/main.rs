@@ -6,4 +6,5 @@
 mod access;
 mod life;
 mod replication;
+#[allow(dead_code)] // The tests of leases use the rest of it.
 mod support;

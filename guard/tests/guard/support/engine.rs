@@ -68,7 +68,10 @@ exec 3<>/dev/tcp/127.0.0.1/$port || exit 1
 read -t 10 -r greeting <&3 || exit 1
 printf 'S1 full sync\r\n' >&3
 read -t 10 -r answer <&3 || exit 1
-[[ $answer == "OK S1"* ]]
+[[ $answer == "OK S1"* ]] || exit 1
+printf 'S2 LOGOUT\r\n' >&3
+read -t 10 -r answer <&3 || exit 1
+[[ $answer == "OK S2"* ]]
 "#,
         );
     }

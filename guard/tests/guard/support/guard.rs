@@ -41,6 +41,8 @@ pub struct Slot {
     root: tempfile::TempDir,
     peer: &'static str,
     peer_address: SocketAddr,
+    /// More arguments of the guard.
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -77,6 +79,7 @@ impl Slot {
             root,
             peer,
             peer_address,
+            arguments: Vec::new(),
             child: None,
         };
         authority.issue(&slot.tls(), &slot.names());
@@ -103,8 +106,18 @@ impl Slot {
 
     /// What the operator would write; a running guard takes it up.
     pub fn assign(&self, era: u64, term: u64, primary: &str) {
+        self.configure(&format!(r#""era":{era},"term":{term},"primary":"{primary}""#));
+    }
+
+    /// The same, with roles in an etcd.
+    pub fn lease(&mut self, preferred: &str, arguments: Vec<String>) {
+        self.configure(&format!(r#""roles":{{"preferredSite":"{preferred}"}}"#));
+        self.arguments = arguments;
+    }
+
+    fn configure(&self, role: &str) {
         let text = format!(
-            r#"{{"store":"{STORE}","use":"Mail","site":"{}","peer":"{}","era":{era},"term":{term},"primary":"{primary}"}}"#,
+            r#"{{"store":"{STORE}","use":"Mail","site":"{}","peer":"{}",{role}}}"#,
             self.site, self.peer
         );
         let new = self.path("store.json.new");
@@ -129,6 +142,7 @@ impl Slot {
             ])
             .args(["--peer-address", &self.peer_address.to_string()])
             .args(["--imap", &engine, "--lmtp", &engine])
+            .args(&self.arguments)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -149,6 +163,26 @@ impl Slot {
         let mut child = self.child.take().unwrap();
         kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
         child.wait().unwrap()
+    }
+
+    /// To a process that goes on.
+    pub fn signal_alive(&self, signal: Signal) {
+        let child = self.child.as_ref().unwrap();
+        kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// How the guard has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
+    }
+
+    /// The engine syncs once; whether it was answered.
+    pub fn sync(&self) -> bool {
+        Command::new(self.path("programs/sync_client"))
+            .args(["-C".as_ref(), self.path("run/imapd.conf").as_os_str()])
+            .status()
+            .unwrap()
+            .success()
     }
 
     pub fn kill(&mut self) {

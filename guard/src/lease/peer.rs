@@ -1,0 +1,57 @@
+//! What a follower says to its primary that hears nothing of etcd (R5).
+
+use std::time::Duration;
+
+use govuc_roles::{Ballot, PeerAnswer, timing};
+use govuc_wire::preamble::{self, PeerQuestion, PeerReply};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+    time,
+};
+
+use super::Orders;
+use crate::{
+    metrics::Reason,
+    turn::{Events, Message},
+};
+
+/// The question is sent with the connection.
+const QUESTION: Duration = timing::SYNC_ANSWER;
+
+pub struct PeerAnswers {
+    pub store: String,
+    pub events: Events,
+    /// None when roles are assigned; nobody asks then.
+    pub lease: Option<Orders>,
+}
+
+impl PeerAnswers {
+    /// A connection from the peer's guard, which is authenticated.
+    pub async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Reason> {
+        let question: PeerQuestion = time::timeout(QUESTION, preamble::read(&mut stream))
+            .await
+            .map_err(|_| Reason::Preamble)?
+            .map_err(|_| Reason::Preamble)?;
+        if question.store != self.store {
+            return Err(Reason::Identity);
+        }
+        let reply = self.reply(&question).await;
+        // Whoever is gone has no use for it.
+        let _ = preamble::write(&mut stream, &reply).await;
+        Ok(())
+    }
+
+    async fn reply(&self, question: &PeerQuestion) -> PeerReply {
+        let (sender, answer) = oneshot::channel();
+        self.events.message(Message::Ask {
+            ballot: Ballot::new(question.era, question.term),
+            answer: sender,
+        });
+        match (answer.await, &self.lease) {
+            (Ok(PeerAnswer::Promise), _) => PeerReply::Promised,
+            (Ok(PeerAnswer::KeepAlive), Some(lease)) => lease.keep_for_peer(question.lease).await,
+            _ => PeerReply::Declined,
+        }
+    }
+}
