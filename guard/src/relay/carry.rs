@@ -117,7 +117,7 @@ pub async fn carry(
 }
 
 /// The beginning of the line, fit for a log.
-fn reason(line: &[u8]) -> String {
+pub fn reason(line: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(line)
         .trim_end()
         .chars()

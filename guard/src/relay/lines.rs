@@ -24,6 +24,11 @@ pub enum Piece<'a> {
 }
 
 impl Lines {
+    /// Bytes of a literal that are still to come.
+    pub fn literal(&self) -> u64 {
+        self.literal
+    }
+
     /// The next piece of what has come; nothing when `bytes` is empty.
     pub fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Option<Piece<'a>> {
         if bytes.is_empty() {

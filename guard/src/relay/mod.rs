@@ -15,6 +15,7 @@ pub mod incoming;
 mod lines;
 mod outgoing;
 mod pairing;
+mod record;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
