@@ -61,6 +61,10 @@ pub struct Common {
     /// Folder with tls.crt, tls.key and ca.crt.
     #[arg(long, default_value = "/etc/govuc/tls", value_name = "FOLDER")]
     pub tls: PathBuf,
+    /// Folder with tls.crt, tls.key and ca.crt for the roles' etcd, where stores are held by lease. Without it the directory
+    /// says where a store's primary is.
+    #[arg(long, value_name = "FOLDER")]
+    pub roles_tls: Option<PathBuf>,
     /// Where the kubelet and Prometheus ask.
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub probes: SocketAddr,

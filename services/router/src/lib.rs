@@ -3,7 +3,7 @@
 //! ```text
 //! nginx ── auth_http ──> door::auth ── sign_in ── providers ──> directory of the own site, else the peer's
 //!    └──── bytes ──────> relay ── mutual TLS ──> the store's primary, or submission
-//! Postfix ─ socketmap ─> postfix ──── providers ──┘
+//! Postfix ─ socketmap ─> postfix ──── providers ──┘      primaries ──> the roles' etcd: which site a store is at
 //! ```
 //!
 //! A password is seen here once. What is kept of it is a keyed hash in memory; what is handed on is a token of a minute.
@@ -11,6 +11,7 @@
 pub mod args;
 pub mod door;
 pub mod postfix;
+pub mod primaries;
 pub mod probes;
 pub mod providers;
 pub mod relay;

@@ -8,8 +8,9 @@ use govuc_directory::Suffix;
 use govuc_router::{
     args::{Cli, Common, FrontDoor, Mta, Role},
     door::{self, Door, Texts},
-    postfix,
+    postfix::{self, Knowledge},
     probes::{self, Readiness},
+    primaries::Primaries,
     providers::Providers,
     relay::{self, Certificates},
     rules::RulesFile,
@@ -56,6 +57,7 @@ async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
     let door = Arc::new(Door {
         sign_in: SignIn::new(providers.clone(), metrics.clone())?,
         providers,
+        primaries: primaries(&args.common)?,
         session_key,
         tickets: tickets.clone(),
         relay_port: args.relay_port,
@@ -76,8 +78,21 @@ async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
 
 async fn mta(args: Mta, stop: CancellationToken) -> Result<()> {
     let (providers, metrics) = common(&args.common, &stop).await?;
-    postfix::serve(bind(args.listen).await?, providers, metrics, stop).await;
+    let knowledge = Knowledge {
+        providers,
+        primaries: primaries(&args.common)?,
+        metrics,
+    };
+    postfix::serve(bind(args.listen).await?, knowledge, stop).await;
     Ok(())
+}
+
+fn primaries(args: &Common) -> Result<Primaries> {
+    match &args.roles_tls {
+        None => Ok(Primaries::assigned()),
+        Some(folder) => Primaries::leased(&args.site, &args.peer, Files::new(folder))
+            .context("the roles' etcd can't be asked"),
+    }
 }
 
 /// What both roles have: the directory, and the port for probes.

@@ -12,6 +12,7 @@ use axum::{
 use govuc_directory::Suffix;
 use govuc_router::{
     door::{self, Door, Texts},
+    primaries::Primaries,
     providers::Providers,
     rules::RulesFile,
     sign_in::SignIn,
@@ -50,6 +51,7 @@ impl Alone {
         let door = Arc::new(Door {
             sign_in: SignIn::new(providers.clone(), metrics.clone()).unwrap(),
             providers,
+            primaries: Primaries::assigned(),
             session_key: SessionKey::new(&[7; 32]).unwrap(),
             tickets: Arc::new(Tickets::new(Instant::now())),
             relay_port: 9143,

@@ -21,7 +21,8 @@ use govuc_directory::{
 };
 use govuc_router::{
     door::{self, Door, Texts},
-    postfix::lookup,
+    postfix::{Knowledge, lookup},
+    primaries::Primaries,
     providers::Providers,
     relay::{Admitted, Place, Protocol},
     rules::RulesFile,
@@ -141,6 +142,7 @@ async fn office() -> Office {
     let door = Arc::new(Door {
         sign_in: SignIn::new(providers.clone(), metrics.clone()).unwrap(),
         providers: providers.clone(),
+        primaries: Primaries::assigned(),
         session_key: key(),
         tickets: tickets.clone(),
         relay_port: 9143,
@@ -209,7 +211,12 @@ impl Office {
     }
 
     async fn postfix(&self, request: &str) -> String {
-        lookup(request, &self.providers, &self.metrics).await.to_string()
+        let knowledge = Knowledge {
+            providers: self.providers.clone(),
+            primaries: Primaries::assigned(),
+            metrics: self.metrics.clone(),
+        };
+        lookup(request, &knowledge).await.to_string()
     }
 }
 

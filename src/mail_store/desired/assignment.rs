@@ -1,4 +1,4 @@
-//! Who writes the store: `store.json`, which the guard reads.
+//! Where the store's guard learns who writes the store: `store.json`.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,40 @@ use crate::{
 /// The key in the ConfigMap, and the file at `/etc/govuc/store`.
 pub const FILE: &str = "store.json";
 
-/// Static: the preferred site, for ever. When roles come from etcd only this source of them changes.
+/// Without a witness: the preferred site, for ever.
 pub const ERA: u64 = 1;
 const TERM: u64 = 1;
 
 #[derive(Serialize)]
-struct Assignment<'a> {
+struct File<'a> {
     store: &'a str,
     #[serde(rename = "use")]
     usage: StoreUse,
     site: &'a str,
     peer: &'a str,
-    era: u64,
-    term: u64,
-    primary: &'a str,
+    #[serde(flatten)]
+    role: RoleSource<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RoleSource<'a> {
+    Assignment {
+        era: u64,
+        term: u64,
+        primary: &'a str,
+    },
+    Lease {
+        roles: Lease<'a>,
+    },
+}
+
+/// What the roles' etcd is asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Lease<'a> {
+    /// Takes the store as long as nobody has ever held it.
+    preferred_site: &'a str,
 }
 
 /// What the ConfigMap is called.
@@ -37,22 +57,33 @@ pub fn name(store: &Store) -> String {
 }
 
 pub fn text(store: &Store, installation: &Installation) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&Assignment {
+    let role = match installation.witness {
+        None => RoleSource::Assignment {
+            era: ERA,
+            term: TERM,
+            primary: &store.preferred_site,
+        },
+        Some(_) => RoleSource::Lease {
+            roles: Lease {
+                preferred_site: &store.preferred_site,
+            },
+        },
+    };
+    serde_json::to_string_pretty(&File {
         store: &store.part.name,
         usage: store.usage,
         site: &installation.own.name,
         peer: &installation.peer.name,
-        era: ERA,
-        term: TERM,
-        primary: &store.preferred_site,
+        role,
     })
 }
 
-/// Changes with what the guard reads only when it starts: store, site and peer in the file, and the key of session tokens,
-/// by its digest. Who is primary, and since which term, it follows while it runs.
+/// Changes with what the guard reads only when it starts: store, site and peer in the file, whether roles are leases, and
+/// the key of session tokens, by its digest. Who is primary, and since which term, it follows while it runs.
 pub fn restarts_with(store: &Store, installation: &Installation, session: &str) -> String {
     let (site, peer) = (&installation.own.name, &installation.peer.name);
-    pod::digest([store.part.name.as_str(), site, peer, session])
+    let roles = installation.witness.as_ref().map_or("assigned", |_| "leased");
+    pod::digest([store.part.name.as_str(), site, peer, roles, session])
 }
 
 pub fn config_map(store: &Store, text: String, owner: Owner<'_>) -> ConfigMap {

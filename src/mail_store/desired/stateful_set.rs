@@ -14,6 +14,7 @@ use crate::{
         pod::{self, Medium, Needs},
         workload::{self, Claim},
     },
+    roles,
 };
 
 /// The Secret with the key of session tokens, in `govuc-mail`.
@@ -28,8 +29,21 @@ const NEEDS: Needs = Needs { cpu: 50, memory: 128 };
 /// A primary hands over within 20 s and stops its engine after that.
 const GRACE_SECONDS: i64 = 60;
 
+/// Where the guard learns of its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSource {
+    Assignment,
+    Lease,
+}
+
 /// `restarts_with` is [`assignment::restarts_with`]: a changed role must not end the process that is to carry it out.
-pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owner<'_>) -> StatefulSet {
+pub fn stateful_set(
+    store: &Store,
+    image: &str,
+    source: RoleSource,
+    restarts_with: &str,
+    owner: Owner<'_>,
+) -> StatefulSet {
     let mut guard = pod::container("guard", image, NEEDS);
     guard.ports = Some(vec![
         pod::port("tls", names::TLS_PORT),
@@ -46,15 +60,15 @@ pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owne
         period_seconds: Some(5),
         ..pod::http_probe("/readyz")
     });
-    guard.volume_mounts = Some(vec![
+    let mut mounts = vec![
         pod::mount("data", "/var/lib/govuc"),
         pod::mount("run", "/run/cyrus"),
         pod::mount("tmp", "/tmp"),
         pod::read_only("store", "/etc/govuc/store"),
         pod::read_only("session", "/etc/govuc/session"),
         pod::tls_mount(),
-    ]);
-    let volumes = vec![
+    ];
+    let mut volumes = vec![
         pod::claimed_volume("data", &store.part.name),
         // The engine's configuration holds the password of the sync connection.
         pod::scratch_volume("run", Medium::Memory),
@@ -63,6 +77,11 @@ pub fn stateful_set(store: &Store, image: &str, restarts_with: &str, owner: Owne
         pod::secret_volume("session", SESSION_SECRET),
         pod::tls_volume(&store.part),
     ];
+    if source == RoleSource::Lease {
+        mounts.push(pod::read_only("roles", roles::TLS_PATH));
+        volumes.push(pod::secret_volume("roles", roles::CLIENT_SECRET));
+    }
+    guard.volume_mounts = Some(mounts);
     let mut spec = pod::spec(&store.part, CYRUS_USER, vec![guard], volumes);
     spec.security_context.get_or_insert_default().run_as_group = Some(CYRUS_GROUP);
     spec.termination_grace_period_seconds = Some(GRACE_SECONDS);

@@ -52,6 +52,7 @@ pub fn front_door(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> 
         pod::tls_volume(&part),
     ];
     volumes.extend(router::volumes(&part));
+    volumes.extend(router::roles_volume(blueprint));
     let router = router::container(blueprint, router::Beside::Nginx);
     let mut spec = pod::spec(&part, USER, vec![nginx, router], volumes);
     spec.termination_grace_period_seconds = Some(GRACE_SECONDS);

@@ -91,7 +91,9 @@ pub fn mta(blueprint: Blueprint<'_>, duty: Duty) -> Result<Objects, template::Er
         }
     };
     let router = router::container(blueprint, router::Beside::Postfix);
-    let spec = spec(&part, vec![prepare(blueprint)], vec![postfix, router, tunnel]);
+    let mut spec = spec(&part, vec![prepare(blueprint)], vec![postfix, router, tunnel]);
+    let volumes = spec.volumes.get_or_insert_default();
+    volumes.extend(router::roles_volume(blueprint));
     let restarts_with = blueprint.restarts_with(&part, &[&files, &tunnel_files]);
     Ok(Objects {
         services: vec![service],

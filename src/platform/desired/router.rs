@@ -12,6 +12,7 @@ use crate::{
         pod::{self, Needs, TLS_PATH},
         workload,
     },
+    roles,
 };
 
 /// Beside which engine it stands.
@@ -42,19 +43,27 @@ pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
     let key = format!("{SESSION_PATH}/key");
     let rules = format!("{RULES_PATH}/{RULES_FILE}");
     let mut mounts = vec![pod::tls_mount()];
+    let leased = match installation.witness {
+        Some(_) => {
+            mounts.push(pod::read_only("roles", roles::TLS_PATH));
+            vec!["--roles-tls", roles::TLS_PATH]
+        }
+        None => Vec::new(),
+    };
     match beside {
         Beside::Nginx => {
             let words: Vec<&str> = ["front-door"]
                 .into_iter()
                 .chain(common)
                 .chain(["--session-key", &key, "--password-rules", &rules])
+                .chain(leased)
                 .collect();
             arguments(&mut router, &words);
             mounts.push(pod::read_only("session", SESSION_PATH));
             mounts.push(pod::read_only("password", RULES_PATH));
         }
         Beside::Postfix => {
-            let words: Vec<&str> = ["mta"].into_iter().chain(common).collect();
+            let words: Vec<&str> = ["mta"].into_iter().chain(common).chain(leased).collect();
             arguments(&mut router, &words);
         }
     }
@@ -66,6 +75,15 @@ pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
     });
     router.volume_mounts = Some(mounts);
     router
+}
+
+/// What [`container`] mounts beside either engine, where stores are held by lease.
+pub fn roles_volume(blueprint: Blueprint<'_>) -> Option<Volume> {
+    blueprint
+        .installation
+        .witness
+        .as_ref()
+        .map(|_| pod::secret_volume("roles", roles::CLIENT_SECRET))
 }
 
 /// The volumes that [`container`] mounts beside nginx.

@@ -126,21 +126,18 @@ impl Door {
             tracing::error!(store = name, account = %record.account.id, "the account's store is not in the directory");
             return Err(Refusal::Unavailable);
         };
+        let primary = self.primaries.of(&store).await;
         let user = record.account.id.to_string();
         let subject = Subject {
             purpose: Purpose::Session,
             user: &user,
             store: &store.name,
-            era: store.era,
+            era: primary.era,
         };
         let token = self.session_key.mint(subject, unix_seconds());
         let admitted = Admitted {
             protocol: Protocol::Imap,
-            places: vec![Place::of_part(
-                &store.name,
-                &store.primary_site,
-                names::MAIL_NAMESPACE,
-            )],
+            places: vec![Place::of_part(&store.name, &primary.site, names::MAIL_NAMESPACE)],
             preamble: Some(preamble::Session {
                 user,
                 client: question.client.clone(),

@@ -15,6 +15,7 @@ use govuc_wire::token::SessionKey;
 pub use text::Texts;
 
 use crate::{
+    primaries::Primaries,
     providers::Providers, relay::Admitted, rules::RulesFile, sign_in::SignIn, telemetry::Metrics,
     tickets::Tickets,
 };
@@ -23,6 +24,7 @@ use crate::{
 pub struct Door {
     pub sign_in: SignIn,
     pub providers: Providers,
+    pub primaries: Primaries,
     pub session_key: SessionKey,
     pub tickets: Arc<Tickets<Admitted>>,
     /// Where the relay listens, at every address that a ticket can have.

@@ -5,10 +5,8 @@ use std::fmt;
 use govuc_directory::{AccountRecord, Directory, Error};
 use govuc_wire::names;
 
-use crate::{
-    providers::{Chain, Providers},
-    telemetry::Metrics,
-};
+use super::Knowledge;
+use crate::{primaries::Primaries, providers::Chain};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Map {
@@ -77,7 +75,12 @@ impl Map {
         }
     }
 
-    async fn ask(self, key: &str, directory: Directory) -> Result<Option<String>, Error> {
+    async fn ask(
+        self,
+        key: &str,
+        directory: Directory,
+        primaries: &Primaries,
+    ) -> Result<Option<String>, Error> {
         Ok(match self {
             Map::Domains => directory.agency_of_domain(key).await?.map(|_| "OK".to_owned()),
             Map::Aliases => account(key, &directory)
@@ -88,10 +91,14 @@ impl Map {
                 .map(|record| record.account.id.to_string()),
             Map::Transport => match store_of(key) {
                 None => None,
-                Some(store) => directory.store(store).await?.map(|store| {
-                    let server = names::server_name(&store.name, &store.primary_site, names::MAIL_NAMESPACE);
-                    format!("lmtp:inet:[{server}]:{}", names::TLS_PORT)
-                }),
+                Some(store) => match directory.store(store).await? {
+                    None => None,
+                    Some(store) => {
+                        let site = primaries.of(&store).await.site;
+                        let server = names::server_name(&store.name, &site, names::MAIL_NAMESPACE);
+                        Some(format!("lmtp:inet:[{server}]:{}", names::TLS_PORT))
+                    }
+                },
             },
         })
     }
@@ -110,7 +117,7 @@ async fn account(address: &str, directory: &Directory) -> Result<Option<AccountR
 }
 
 /// Answers `<map> <key>`.
-pub async fn lookup(request: &str, providers: &Providers, metrics: &Metrics) -> Reply {
+pub async fn lookup(request: &str, knowledge: &Knowledge) -> Reply {
     let Some((map, key)) = request
         .split_once(' ')
         .and_then(|(name, key)| Some((Map::of_name(name)?, key.to_lowercase())))
@@ -122,8 +129,10 @@ pub async fn lookup(request: &str, providers: &Providers, metrics: &Metrics) -> 
         return Reply::NotFound;
     }
     let key = key.as_str();
-    let (reply, outcome) = match providers
-        .ask(|directory| async move { map.ask(key, directory).await })
+    let primaries = &knowledge.primaries;
+    let (reply, outcome) = match knowledge
+        .providers
+        .ask(|directory| async move { map.ask(key, directory, primaries).await })
         .await
     {
         Ok(Some(value)) => (Reply::Found(value), "found"),
@@ -133,7 +142,7 @@ pub async fn lookup(request: &str, providers: &Providers, metrics: &Metrics) -> 
             (Reply::Later, "later")
         }
     };
-    metrics.looked_up(map.label(), outcome);
+    knowledge.metrics.looked_up(map.label(), outcome);
     reply
 }
 

@@ -15,17 +15,25 @@ use tokio_util::sync::CancellationToken;
 
 pub use map::{Map, Reply, lookup};
 
-use crate::{providers::Providers, telemetry::Metrics};
+use crate::{primaries::Primaries, providers::Providers, telemetry::Metrics};
+
+/// What the answers are made from.
+#[derive(Clone)]
+pub struct Knowledge {
+    pub providers: Providers,
+    pub primaries: Primaries,
+    pub metrics: Metrics,
+}
 
 /// Answers until cancelled.
-pub async fn serve(listener: TcpListener, providers: Providers, metrics: Metrics, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, knowledge: Knowledge, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, providers.clone(), metrics.clone()));
+                    connections.spawn(converse(stream, knowledge.clone()));
                 }
                 Err(error) => {
                     tracing::error!(%error, "a connection could not be accepted");
@@ -37,7 +45,7 @@ pub async fn serve(listener: TcpListener, providers: Providers, metrics: Metrics
     }
 }
 
-async fn converse(stream: TcpStream, providers: Providers, metrics: Metrics) {
+async fn converse(stream: TcpStream, knowledge: Knowledge) {
     let mut stream = BufStream::new(stream);
     loop {
         let request = match netstring::read(&mut stream).await {
@@ -48,7 +56,7 @@ async fn converse(stream: TcpStream, providers: Providers, metrics: Metrics) {
                 return;
             }
         };
-        let reply = lookup(&request, &providers, &metrics).await;
+        let reply = lookup(&request, &knowledge).await;
         if netstring::write(&mut stream, &reply.to_string()).await.is_err() {
             return; // Postfix closed the connection; it asks again on another.
         }

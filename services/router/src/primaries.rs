@@ -1,0 +1,71 @@
+//! Which site a store's primary is at: by the roles' etcd where there is one, else by the directory.
+
+use std::time::Duration;
+
+use govuc_directory::Store;
+use govuc_etcd::{
+    Endpoint, Error, Etcd, Settings,
+    roles::{HeldBy, Holders, Roles, StoreName},
+};
+use govuc_wire::tls::Files;
+use tokio::time;
+
+/// How long somebody who asks waits for a hand-over to be taken. A planned one takes less, and nginx and Postfix wait
+/// longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Knows the primaries. What etcd said last stays known while it is away.
+#[derive(Clone)]
+pub struct Primaries(Option<Holders>);
+
+/// Where a store's mail is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Primary {
+    pub site: String,
+    /// For the token that its guard takes.
+    pub era: u64,
+}
+
+impl Primaries {
+    /// By static assignment: the directory knows.
+    pub fn assigned() -> Self {
+        Self(None)
+    }
+
+    /// By leases: follows the own site's member of etcd, or the peer's.
+    pub fn leased(site: &str, peer: &str, tls: Files) -> Result<Self, Error> {
+        let etcd = Etcd::new(Settings {
+            endpoints: [site, peer].map(Endpoint::of_site).into(),
+            tls,
+        })?;
+        Ok(Self(Some(Roles::new(etcd).watch_holders())))
+    }
+
+    /// Waits for a while when nobody has the store just now.
+    pub async fn of(&self, store: &Store) -> Primary {
+        let assigned = Primary {
+            site: store.primary_site.clone(),
+            era: store.era,
+        };
+        let (Some(holders), Ok(name)) = (&self.0, StoreName::try_from(store.name.as_str())) else {
+            return assigned;
+        };
+        let mut holders = holders.clone();
+        let held = async {
+            loop {
+                if let Some(primary) = holders.of(&name).and_then(primary) {
+                    return primary;
+                }
+                holders.changed().await;
+            }
+        };
+        time::timeout(PATIENCE, held).await.unwrap_or(assigned)
+    }
+}
+
+fn primary(held: HeldBy) -> Option<Primary> {
+    Some(Primary {
+        site: held.site?.to_string(),
+        era: held.ballot.era.0,
+    })
+}
