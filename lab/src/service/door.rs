@@ -107,29 +107,6 @@ impl Door {
         Ok(smtp)
     }
 
-    /// Changes a password as the documentation tells a user to, with curl. Gives the HTTP status and the answer.
-    pub fn change_password(&self, login: Login<'_>, new: &str) -> Result<(u16, String), Error> {
-        // The configuration goes in by standard input, since arguments are for everybody to see.
-        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-        let configuration = format!(
-            "url = \"https://{name}/password\"\nresolve = \"{name}:443:{address}\"\ncacert = \"{authorities}\"\n\
-             user = \"{user}:{old}\"\nrequest = PUT\ndata-raw = \"{new}\"\nsilent\nshow-error\nmax-time = 20\n\
-             write-out = \"\\n%{{http_code}}\"\n",
-            name = self.name,
-            address = self.address,
-            authorities = self.authorities.display(),
-            user = quoted(login.user),
-            old = quoted(login.password),
-            new = quoted(new),
-        );
-        let output = self
-            .machine
-            .exec_with(&["curl", "--config", "-"], configuration.as_bytes())?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let (answer, status) = text.rsplit_once('\n').unwrap_or(("", &text));
-        Ok((status.trim().parse().unwrap_or(0), answer.to_owned()))
-    }
-
     /// A TLS connection to one port of the door.
     pub async fn tls(&self, port: u16) -> Result<Stream, Error> {
         let at = self.at(port);

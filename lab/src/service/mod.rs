@@ -4,6 +4,7 @@ mod door;
 mod kubectl;
 pub mod line;
 pub mod mail;
+mod password;
 pub mod people;
 mod settle;
 pub mod smtp;

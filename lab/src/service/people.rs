@@ -27,6 +27,13 @@ pub const SITI: Person = Person {
     password: "Gunung-Kinabalu-4095-m",
 };
 
+pub const KUMAR: Person = Person {
+    agency: "jpa",
+    mailbox: "kumar",
+    address: "kumar@jpa.gov.my",
+    password: "Sungai Kinta & Ipoh 50%",
+};
+
 /// Those who write to each other in the demo and in the tests; `examples/` has more.
 pub const TWO: [Person; 2] = [ALI, SITI];
 

@@ -14,30 +14,32 @@ pub struct Report {
 impl Report {
     /// Runs a check and prints how it went; true if it passed.
     pub async fn check(&mut self, name: &str, check: impl Future<Output = anyhow::Result<()>>) -> bool {
+        self.observe(name, async { check.await.map(|()| String::new()) })
+            .await
+    }
+
+    /// As [`Report::check`], for a check that saw something worth telling.
+    pub async fn observe(&mut self, name: &str, check: impl Future<Output = anyhow::Result<String>>) -> bool {
         let start = Instant::now();
-        let result = check.await;
-        self.note(
-            name,
-            start.elapsed(),
-            result.map_err(|error| format!("{error:#}")),
-        )
+        let result = check.await.map_err(|error| format!("{error:#}"));
+        self.tell(name, start.elapsed(), result)
     }
 
     /// As [`Report::check`], for a check that is done by the time it is told.
     pub fn note(&mut self, name: &str, took: Duration, result: Result<(), impl Display>) -> bool {
-        let seconds = took.as_secs_f64();
-        match result {
-            Ok(()) => {
-                self.passed += 1;
-                println!("ok     {seconds:6.1} s  {name}");
-                true
-            }
-            Err(error) => {
-                self.failed += 1;
-                println!("FAILED {seconds:6.1} s  {name}\n{}", indented(&error.to_string()));
-                false
-            }
+        let result = result.map(|()| String::new()).map_err(|error| error.to_string());
+        self.tell(name, took, result)
+    }
+
+    fn tell(&mut self, name: &str, took: Duration, result: Result<String, String>) -> bool {
+        let passed = result.is_ok();
+        if passed {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
         }
+        println!("{}", line(name, took, &result));
+        passed
     }
 
     /// Counts tests that another program ran and printed.
@@ -67,6 +69,15 @@ impl Report {
     }
 }
 
+fn line(name: &str, took: Duration, result: &Result<String, String>) -> String {
+    let seconds = took.as_secs_f64();
+    match result {
+        Ok(seen) if seen.is_empty() => format!("ok     {seconds:6.1} s  {name}"),
+        Ok(seen) => format!("ok     {seconds:6.1} s  {name} ({seen})"),
+        Err(error) => format!("FAILED {seconds:6.1} s  {name}\n{}", indented(error)),
+    }
+}
+
 fn indented(text: &str) -> String {
     text.lines()
         .map(|line| format!("       {line}"))
@@ -77,6 +88,23 @@ fn indented(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_tells_what_it_saw_beside_its_name_and_why_it_failed_below() {
+        let told = |result: Result<&str, &str>| {
+            let result = result.map(str::to_owned).map_err(str::to_owned);
+            line("mail is read", Duration::from_millis(1340), &result)
+        };
+        assert_eq!(told(Ok("")), "ok        1.3 s  mail is read");
+        assert_eq!(
+            told(Ok("after 0.3 s")),
+            "ok        1.3 s  mail is read (after 0.3 s)"
+        );
+        assert_eq!(
+            told(Err("no\nmail")),
+            "FAILED    1.3 s  mail is read\n       no\n       mail"
+        );
+    }
 
     #[tokio::test]
     async fn the_last_line_counts_and_what_was_left_out_stands_before_it() {

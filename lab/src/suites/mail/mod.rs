@@ -3,6 +3,7 @@
 mod faults;
 mod fencing;
 mod main_job;
+mod page;
 mod quiet;
 mod wire;
 
@@ -16,10 +17,10 @@ use crate::up;
 /// How long the operator is watched for writes. Longer than that nobody waits for a test.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Runs checks one after the other, each told by its own name.
+/// Runs checks one after the other, each told by its own name, with what it saw.
 macro_rules! checks {
     ($report:expr, $service:expr, [$($check:path),* $(,)?]) => {
-        $($report.check(&sentence(stringify!($check)), async { $check(&$service).await.map(drop) }).await;)*
+        $($report.observe(&sentence(stringify!($check)), $check(&$service)).await;)*
     };
 }
 
@@ -44,6 +45,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             service,
             [
                 main_job::a_first_password_must_be_changed,
+                page::a_password_is_changed_in_a_browser,
                 main_job::mail_goes_between_agencies_and_sites,
                 main_job::submission_refuses_what_it_must,
                 main_job::a_virus_is_refused,
@@ -52,13 +54,11 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 main_job::a_used_first_password_is_deleted,
             ]
         );
-        let quiet = async {
-            quiet::the_operator_writes_nothing(&service, QUIET)
-                .await
-                .map(drop)
-        };
         report
-            .check("the operator writes nothing for a minute", quiet)
+            .observe(
+                "the operator writes nothing for a minute",
+                quiet::the_operator_writes_nothing(&service, QUIET),
+            )
             .await;
         checks!(
             report,
