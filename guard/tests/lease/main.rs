@@ -14,11 +14,15 @@ use std::{
 };
 
 use govuc_etcd::{
-    Etcd,
+    Etcd, Revision,
     roles::{Roles, StoreName, StoreRecords},
     testbed::Testbed,
 };
-use govuc_roles::{record::StateRecord, timing::Timing};
+use govuc_roles::{
+    Era,
+    record::{OperationId, Outcome, StateRecord, Want, WantedChange},
+    timing::Timing,
+};
 use govuc_wire::status::{ReplicationState, Role, Status};
 use nix::sys::signal::Signal;
 use support::{
@@ -92,6 +96,12 @@ impl World {
             .block_on(self.roles.read(&store, Duration::from_secs(5)))
             .unwrap()
             .store
+    }
+
+    fn ask(&self, store: &StoreName, want: &Want) {
+        let limit = Duration::from_secs(5);
+        let asked = self.roles.put_want(store, want, Revision::ABSENT, limit);
+        self.runtime.block_on(asked).unwrap();
     }
 
     fn state(&self) -> StateRecord {
@@ -252,6 +262,56 @@ fn a_volume_restored_from_a_snapshot_becomes_another_copy() {
         let state = world.state();
         (state.paired && state.peer?.volume.0 == restored.volume).then_some(())
     });
+}
+
+#[test]
+fn a_primary_that_is_told_to_end_hands_over() {
+    let mut world = World::paired();
+    let begun = Instant::now();
+    assert!(world.one.signal(Signal::SIGTERM).success());
+    world.two.wait_for_state(&world.authority, "Alone");
+    // Nobody had to wait until a lease ran out.
+    assert!(begun.elapsed() < Timing::PROTOCOL.ttl, "{:?}", begun.elapsed());
+    let status = world.status(&world.two);
+    assert_eq!((status.role, status.term), (Role::Primary, 2));
+}
+
+#[test]
+fn a_wanted_switchover_leaves_a_receipt_and_is_answered() {
+    let world = World::paired();
+    let store = StoreName::try_from(STORE).unwrap();
+    let want = Want {
+        operation: OperationId("op-1".into()),
+        change: WantedChange::Switchover,
+        to: "pdsa2".to_owned().try_into().unwrap(),
+        era: Era(1),
+        by: "a test".into(),
+        not_after: u64::MAX,
+    };
+    world.ask(&store, &want);
+    let status = world.two.wait_for_state(&world.authority, "Paired");
+    assert_eq!((status.role, status.term), (Role::Primary, 2));
+    let outcome = world.records().outcome.unwrap().record;
+    assert_eq!(
+        (outcome.operation.0.as_str(), outcome.outcome),
+        ("op-1", Outcome::Done)
+    );
+    assert_eq!(world.records().want, None);
+
+    // To where it is already: refused, and nothing moves.
+    world.ask(
+        &store,
+        &Want {
+            operation: OperationId("op-2".into()),
+            ..want
+        },
+    );
+    let outcome = eventually("an answer", || {
+        let outcome = world.records().outcome?.record;
+        (outcome.operation.0 == "op-2").then_some(outcome)
+    });
+    assert_eq!(outcome.outcome, Outcome::Refused);
+    assert_eq!(world.status(&world.two).term, 2);
 }
 
 #[test]
