@@ -1,18 +1,32 @@
 //! What Prometheus may read.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
 pub struct Metrics {
     pub gate_open: Gauge,
     pub paired: Gauge,
+    pub era: Gauge,
+    pub term: Gauge,
+    /// Seconds until the gate shuts unless the lease is kept, as of the last look at the clock; 0 without a lease.
+    pub lease_left: Gauge<f64, AtomicU64>,
+    /// Seconds that engines were kept waiting for the record that the primary is alone.
+    pub withheld: Counter<f64, AtomicU64>,
+    pub states: Family<InState, Counter>,
     pub bytes: Family<Passed, Counter>,
     pub connections: Family<Carried, Gauge>,
     pub refused: Family<Refused, Counter>,
     registry: Registry,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct InState {
+    pub state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +83,11 @@ impl Metrics {
         let metrics = Self {
             gate_open: Gauge::default(),
             paired: Gauge::default(),
+            era: Gauge::default(),
+            term: Gauge::default(),
+            lease_left: Gauge::default(),
+            withheld: Counter::default(),
+            states: Family::default(),
             bytes: Family::default(),
             connections: Family::default(),
             refused: Family::default(),
@@ -84,6 +103,21 @@ impl Metrics {
             "Whether the peer has all that is stored",
             metrics.paired.clone(),
         );
+        registry.register("era", "Of the highest evidence seen", metrics.era.clone());
+        registry.register("term", "Of the highest evidence seen", metrics.term.clone());
+        registry.register_with_unit(
+            "lease_left",
+            "Until the gate shuts unless the lease is kept",
+            Unit::Seconds,
+            metrics.lease_left.clone(),
+        );
+        registry.register_with_unit(
+            "withheld",
+            "Time in which the engine was kept waiting for the record that the primary is alone",
+            Unit::Seconds,
+            metrics.withheld.clone(),
+        );
+        registry.register("states", "Times a state was entered", metrics.states.clone());
         registry.register("bytes", "Client bytes passed", metrics.bytes.clone());
         registry.register("connections", "Connections carried", metrics.connections.clone());
         registry.register("refused", "Connections not served", metrics.refused.clone());

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use govuc_roles::{
-    Action, Ballot, Commitment, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, Site, SlotCopy,
-    State,
+    Action, Ballot, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, Site, SlotCopy, State,
     timing::{self, Moment},
 };
 use govuc_wire::{
@@ -24,7 +23,7 @@ use crate::{
     engine::Order,
     gate::Gate,
     lease,
-    metrics::Metrics,
+    metrics::{InState, Metrics},
     relay::{Relay, digest::Login},
     volume::{self, Volume},
 };
@@ -91,6 +90,8 @@ pub struct Turn {
     pub key: Arc<SessionKey>,
     pub view: watch::Sender<View>,
     pub metrics: Arc<Metrics>,
+    /// Up to when the time that the engine is kept waiting has been counted.
+    pub withheld_since: Option<Moment>,
     /// Ends the sync connections that were admitted with it.
     pub incoming: CancellationToken,
 }
@@ -194,9 +195,6 @@ impl Turn {
     fn turn(&mut self, event: Event) -> Result<Verdict, volume::Error> {
         let before = self.machine.state().clone();
         let judged = matches!(event, Event::Assigned(_) | Event::Read(Reading { .. }));
-        if let Event::Committed(commitment @ (Commitment::Superseded | Commitment::Unknown)) = &event {
-            tracing::warn!(?commitment, state = %before, "a change of the store's state in etcd is not confirmed");
-        }
         let mut verdict = Verdict::default();
         for action in self.machine.step(self.clock.now(), event) {
             self.carry_out(action, &mut verdict)?;
@@ -240,12 +238,38 @@ impl Turn {
     }
 
     /// After the actions, so that nobody is shown a role that a power cut would forget.
-    fn publish(&self, before: &State, assignment_error: Option<Option<String>>) {
+    fn publish(&mut self, before: &State, assignment_error: Option<Option<String>>) {
         let state = self.machine.state();
         if before != state {
             tracing::info!(from = %before, to = %state, ballot = %self.machine.highest().ballot, "the state changed");
         }
         let is_paired = |state: &State| state.in_step().is_some();
+        if before != state {
+            self.metrics
+                .states
+                .get_or_create(&InState { state: state.name() })
+                .inc();
+        }
+        let now = self.clock.now();
+        if let Some(since) = self.withheld_since.take() {
+            self.metrics.withheld.inc_by(now.since(since).as_secs_f64());
+        }
+        if *state == State::Withholding {
+            self.withheld_since = Some(now);
+        }
+        let ballot = self.machine.highest().ballot;
+        // Neither is raised often enough to outgrow it.
+        self.metrics
+            .era
+            .set(i64::try_from(ballot.era.0).unwrap_or(i64::MAX));
+        self.metrics
+            .term
+            .set(i64::try_from(ballot.term.0).unwrap_or(i64::MAX));
+        let left = self
+            .machine
+            .deadline()
+            .map_or(0.0, |deadline| deadline.since(now).as_secs_f64());
+        self.metrics.lease_left.set(left);
         self.metrics.gate_open.set(i64::from(state.serves()));
         self.metrics.paired.set(i64::from(is_paired(state)));
         self.view.send_if_modified(|view| {

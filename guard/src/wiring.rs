@@ -170,6 +170,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         key: key.clone(),
         view: view_sender,
         metrics: metrics.clone(),
+        withheld_since: None,
         incoming: CancellationToken::new(),
     };
     let listener = Arc::new(Listener {
