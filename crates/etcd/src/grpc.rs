@@ -7,7 +7,7 @@ use hyper::{Response, body::Incoming};
 use percent_encoding::percent_decode;
 use prost::Message;
 
-use crate::error::Failure;
+use crate::{connection::Connection, error::Failure};
 
 /// The longest message: a thousand stores are about a megabyte.
 const LONGEST: usize = 64 << 20;
@@ -18,6 +18,8 @@ const PREFIX: usize = 5;
 pub(crate) struct Messages {
     body: Incoming,
     buffer: BytesMut,
+    /// hyper asks for signs of life only while a sender is there.
+    _connection: Connection,
 }
 
 /// One message as a request's body.
@@ -51,10 +53,11 @@ pub(crate) async fn page(response: Response<Incoming>) -> Result<Bytes, Failure>
 }
 
 impl Messages {
-    pub fn new(body: Incoming) -> Self {
+    pub fn new(body: Incoming, connection: Connection) -> Self {
         Self {
             body,
             buffer: BytesMut::new(),
+            _connection: connection,
         }
     }
 

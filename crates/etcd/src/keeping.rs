@@ -69,7 +69,7 @@ impl Member {
             .map_err(|unanswered| unanswered.failure)?;
         Keeping {
             questions,
-            answers: begun(response)?,
+            answers: begun(response, connection)?,
         }
         .answer()
         .await

@@ -99,7 +99,7 @@ impl Member {
             let mut connection = self.dialler.dial(deadline).await?;
             let answering = async {
                 let sent = connection.send(method, true, Either::Left(Full::new(body))).await;
-                begun(sent.map_err(|unanswered| unanswered.failure)?)
+                begun(sent.map_err(|unanswered| unanswered.failure)?, connection)
             };
             within(deadline, answering).await
         };
@@ -175,7 +175,7 @@ impl Member {
                     Err(Unanswered { unsent: true, .. }) if reused => return Ok(None),
                     Err(Unanswered { failure, .. }) => return Err(failure),
                 };
-                begun(response)?.only().await.map(Some)
+                begun(response, connection)?.only().await.map(Some)
             };
             let outcome = within(deadline, asking).await;
             if !matches!(outcome, Ok(Some(_)) | Err(Failure::Rejected { .. })) {
@@ -228,11 +228,11 @@ pub(crate) async fn within<T>(
 }
 
 /// The messages of an answer that has begun, unless it ends with its head.
-pub(crate) fn begun(response: Response<Incoming>) -> Result<Messages, Failure> {
+pub(crate) fn begun(response: Response<Incoming>, connection: Connection) -> Result<Messages, Failure> {
     let response = accepted(response)?;
     match grpc::status(response.headers()) {
         Some(Err(failure)) => Err(failure),
-        Some(Ok(())) | None => Ok(Messages::new(response.into_body())),
+        Some(Ok(())) | None => Ok(Messages::new(response.into_body(), connection)),
     }
 }
 

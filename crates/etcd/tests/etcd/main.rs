@@ -4,11 +4,20 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod holders;
+mod late;
+mod line;
+mod outage;
+mod roles;
+mod store;
+mod trust;
 
 use std::time::{Duration, Instant};
 
 /// For what is to succeed.
 const LIMIT: Duration = Duration::from_secs(20);
+/// For what is to fail for want of an answer.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Waits until something is so.
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
