@@ -84,6 +84,9 @@ pub const ARROWS: &[Arrow] = &[
     arrow(part(Submission), part(Directory), names::TLS_PORT),
     arrow(part(Submission), part(Filter), names::TLS_PORT),
     arrow(part(Submission), part(Store), names::TLS_PORT),
+    // To other people's mail servers: what is written to them, and what mx took and has to give back.
+    arrow(part(Submission), Anywhere, SMTP.port),
+    arrow(part(Mx), Anywhere, SMTP.port),
     arrow(Operator, part(Directory), names::TLS_PORT),
     arrow(Operator, part(Store), names::TLS_PORT),
 ];

@@ -1,4 +1,5 @@
-//! A site's front door as a mail client sees it, from a machine of the lab: no packet of it leaves the lab.
+//! A site's public addresses as a mail client, or another mail server, sees them from a machine of the lab: no packet
+//! leaves the lab.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,14 +18,13 @@ use crate::machine::Machine;
 /// A connection with TLS on it.
 pub type Stream = TlsStream<tokio::net::TcpStream>;
 
-/// The front door of one site.
+/// A public address of one site: its front door, or its mx.
 #[derive(Clone)]
 pub struct Door {
     /// From where the client dials.
     pub machine: Machine,
-    /// The address of the door.
     pub address: Ipv4Addr,
-    /// The name a client was told, which the certificate must carry: `mail.1govuc.gov.my`.
+    /// The name a client was told, which the certificate must carry: `mail.1govuc.gov.my`, or mx's own.
     pub name: String,
     /// The authorities a client trusts, PEM.
     pub authorities: PathBuf,
@@ -107,10 +107,25 @@ impl Door {
         Ok(smtp)
     }
 
+    /// What another mail server does (25), without TLS.
+    pub async fn relay_in_clear(&self) -> Result<Smtp<tokio::net::TcpStream>, Error> {
+        Ok(Smtp::greet(self.dial(25).await?).await?)
+    }
+
+    /// What another mail server does (25), with STARTTLS.
+    pub async fn relay(&self) -> Result<Smtp<Stream>, Error> {
+        let stream = self.relay_in_clear().await?.starttls().await?;
+        Ok(Smtp::resume(self.encrypt(25, stream).await?).await?)
+    }
+
     /// A TLS connection to one port of the door.
     pub async fn tls(&self, port: u16) -> Result<Stream, Error> {
-        let at = self.at(port);
         let stream = self.dial(port).await?;
+        self.encrypt(port, stream).await
+    }
+
+    async fn encrypt(&self, port: u16, stream: tokio::net::TcpStream) -> Result<Stream, Error> {
+        let at = self.at(port);
         let name = ServerName::try_from(self.name.clone()).map_err(|_| Error::Name(self.name.clone()))?;
         let tls = TlsConnector::from(Arc::new(self.client()?)).connect(name, stream);
         tokio::time::timeout(DEADLINE, tls)

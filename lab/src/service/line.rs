@@ -1,8 +1,8 @@
-//! A TCP connection from inside a machine, for a client that runs outside of it.
+//! TCP sockets inside a machine, for clients and servers that run outside of it.
 
 use std::fs::File;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
@@ -14,20 +14,39 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Dials `address` as a program of the machine would.
 pub async fn dial(machine: &Machine, address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+    let stream = within(machine, move || {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    });
+    tokio::net::TcpStream::from_std(stream.await?)
+}
+
+/// Listens at `address` as a program of the machine would.
+pub async fn listen(machine: &Machine, address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    let listener = within(machine, move || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    tokio::net::TcpListener::from_std(listener.await?)
+}
+
+/// Makes a socket in the machine's network: it belongs to the namespace it was made in, whoever uses it.
+async fn within<S: Send + 'static>(
+    machine: &Machine,
+    make: impl FnOnce() -> io::Result<S> + Send + 'static,
+) -> io::Result<S> {
     let namespace = format!("/proc/{}/ns/net", machine.init());
-    // A socket belongs to the namespace it was made in, and a thread may enter another one by itself. The thread is
-    // one of its own and ends, since one of a pool would stay in the machine.
+    // A thread may enter another namespace by itself. It is one of its own and ends, since one of a pool would stay in
+    // the machine.
     let made = tokio::task::spawn_blocking(move || {
-        std::thread::spawn(move || -> io::Result<TcpStream> {
+        std::thread::spawn(move || {
             setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
-            let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-            stream.set_nonblocking(true)?;
-            Ok(stream)
+            make()
         })
         .join()
-        .unwrap_or_else(|_| Err(io::Error::other("the dialling thread panicked")))
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that makes the socket panicked")))
     });
-    made.await
-        .map_err(io::Error::other)?
-        .and_then(tokio::net::TcpStream::from_std)
+    made.await.map_err(io::Error::other)?
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -47,48 +47,57 @@ pub async fn send(door: &Door, from: Person, to: Person, message: &Message) -> a
 
 /// Waits until `person` can read the message in INBOX at this door. Gives the seconds it took.
 pub async fn read(door: &Door, person: Person, message: &Message) -> anyhow::Result<f64> {
+    let id = &message.id;
+    wait(door, person, &format!("HEADER Message-ID \"<{id}>\""), id).await
+}
+
+/// Waits until `person` can read, in INBOX at this door, that the message could not be delivered.
+pub async fn read_notice(door: &Door, person: Person, message: &Message) -> anyhow::Result<f64> {
+    wait(door, person, "FROM MAILER-DAEMON UNDELETED", &message.id).await
+}
+
+/// Waits for a message that IMAP finds by `criteria` and whose text has `word` in it.
+async fn wait(door: &Door, person: Person, criteria: &str, word: &str) -> anyhow::Result<f64> {
     let start = Instant::now();
     loop {
-        if find(door, person.login(), &message.id).await? {
+        if find(door, person.login(), criteria, word).await? {
             return Ok(start.elapsed().as_secs_f64());
         }
         if start.elapsed() > LIMIT {
             bail!(
-                "{}: message {} was not there within {LIMIT:?}",
-                person.address,
-                message.id
+                "{}: no message {criteria} with {word} was there within {LIMIT:?}",
+                person.address
             );
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Whether the message is in INBOX; its text is fetched and compared, not only its header searched.
-async fn find(door: &Door, login: Login<'_>, id: &str) -> anyhow::Result<bool> {
+/// Texts are fetched and compared, not only headers searched.
+async fn find(door: &Door, login: Login<'_>, criteria: &str, word: &str) -> anyhow::Result<bool> {
     let mut session = door.imap(login).await?;
     session.select("INBOX").await?;
-    let found = session
-        .uid_search(format!("HEADER Message-ID \"<{id}>\""))
-        .await?;
-    let Some(uid) = found.iter().next() else {
+    let mut found: Vec<String> = session
+        .uid_search(criteria)
+        .await?
+        .iter()
+        .map(u32::to_string)
+        .collect();
+    if found.is_empty() {
         session.logout().await?;
         return Ok(false);
-    };
+    }
+    found.sort_unstable();
     let fetched: Vec<_> = session
-        .uid_fetch(uid.to_string(), "BODY.PEEK[TEXT]")
+        .uid_fetch(found.join(","), "BODY.PEEK[TEXT]")
         .await?
         .try_collect()
         .await?;
     session.logout().await?;
-    let text = fetched
-        .first()
-        .and_then(|message| message.text())
-        .context("the message has no text")?;
-    ensure!(
-        String::from_utf8_lossy(text).contains(id),
-        "message {id} came with another text"
-    );
-    Ok(true)
+    Ok(fetched
+        .iter()
+        .filter_map(|message| message.text())
+        .any(|text| String::from_utf8_lossy(text).contains(word)))
 }
 
 /// The files of a store's copy at `site` that hold the message.

@@ -1,6 +1,7 @@
 //! The service itself in the lab: installed in both data centres, joined, given agencies and people.
 
 mod door;
+pub mod internet;
 mod kubectl;
 pub mod line;
 pub mod mail;
@@ -15,6 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use govuc_wire::names;
 
 pub use door::{Door, Login};
 pub use kubectl::Kubectl;
@@ -112,26 +114,33 @@ impl Service {
         self.each_site(Kind::Mailbox, MAILBOXES, OBJECT_LIMIT).await
     }
 
-    /// The front door of a site, as seen from the witness: outside both data centres.
+    /// The front door of a site.
     pub async fn door(&self, site: Site) -> anyhow::Result<Door> {
-        let address = self.kubectl.run(
+        self.public(
             site,
-            &[
-                "-n",
-                "govuc-mail",
-                "get",
-                "service",
-                "front-door",
-                "-o",
-                "jsonpath={.status.loadBalancer.ingress[0].ip}",
-            ],
-        )?;
+            names::MAIL_NAMESPACE,
+            "front-door",
+            format!("mail.{DOMAIN}"),
+        )
+    }
+
+    /// The host of a site that takes mail from other mail servers.
+    pub async fn mx(&self, site: Site) -> anyhow::Result<Door> {
+        self.public(site, names::MTA_NAMESPACE, "mx", format!("mx.{site}.{DOMAIN}"))
+    }
+
+    /// A public Service of a site, as seen from the witness: outside both data centres.
+    fn public(&self, site: Site, namespace: &str, service: &str, name: String) -> anyhow::Result<Door> {
+        let path = "jsonpath={.status.loadBalancer.ingress[0].ip}";
+        let address = self
+            .kubectl
+            .run(site, &["-n", namespace, "get", "service", service, "-o", path])?;
         Ok(Door {
             machine: Machine::running(&self.lab.name, Role::Site(Site::Witness))?,
             address: address
                 .parse()
-                .with_context(|| format!("{site}: the front door has no address yet"))?,
-            name: format!("mail.{DOMAIN}"),
+                .with_context(|| format!("{site}: {service} has no address yet"))?,
+            name,
             authorities: self.authorities()?,
         })
     }

@@ -1,7 +1,14 @@
 //! A mail client's sending half: just enough of SMTP (RFC 5321, AUTH PLAIN of RFC 4954) to see every answer.
 
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
+
+/// How long one answer may take. A message is answered once the filter has seen it, which may itself be late.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a server, greeted.
 pub struct Smtp<S> {
@@ -18,12 +25,14 @@ pub struct Reply {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the SMTP connection failed")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
+    #[error("the server did not answer within {PATIENCE:?}")]
+    Silent,
     #[error("the server ended the SMTP connection")]
     Ended,
     #[error("not an SMTP answer: {0:?}")]
     Malformed(String),
-    #[error("{command} was answered {} {}", reply.code, reply.text)]
+    #[error("{command} was answered {reply}")]
     Refused { command: &'static str, reply: Reply },
 }
 
@@ -34,8 +43,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
             stream: BufStream::new(stream),
         };
         smtp.reply().await?.expect("greeting", 2)?;
-        smtp.command("EHLO client.example").await?.expect("EHLO", 2)?;
-        Ok(smtp)
+        smtp.hello().await
+    }
+
+    /// Says EHLO, at once: after STARTTLS no server greets again.
+    pub async fn resume(stream: S) -> Result<Self, Error> {
+        let smtp = Self {
+            stream: BufStream::new(stream),
+        };
+        smtp.hello().await
+    }
+
+    async fn hello(mut self) -> Result<Self, Error> {
+        self.command("EHLO client.example").await?.expect("EHLO", 2)?;
+        Ok(self)
+    }
+
+    /// Agrees to begin TLS, and gives the connection back for it.
+    pub async fn starttls(mut self) -> Result<S, Error> {
+        self.command("STARTTLS").await?.expect("STARTTLS", 2)?;
+        Ok(self.stream.into_inner())
     }
 
     /// Authenticates; the answer is the caller's to judge.
@@ -46,9 +73,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
 
     /// One command and its answer.
     pub async fn command(&mut self, line: &str) -> Result<Reply, Error> {
-        self.stream.write_all(line.as_bytes()).await?;
-        self.stream.write_all(b"\r\n").await?;
-        self.stream.flush().await?;
+        patient(async {
+            self.stream.write_all(line.as_bytes()).await?;
+            self.stream.write_all(b"\r\n").await?;
+            self.stream.flush().await
+        })
+        .await?;
         self.reply().await
     }
 
@@ -63,14 +93,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
                 .expect("RCPT TO", 2)?;
         }
         self.command("DATA").await?.expect("DATA", 3)?;
-        for line in message.lines() {
-            // A leading dot is doubled (RFC 5321 §4.5.2).
-            if line.starts_with('.') {
-                self.stream.write_all(b".").await?;
+        patient(async {
+            for line in message.lines() {
+                // A leading dot is doubled (RFC 5321 §4.5.2).
+                if line.starts_with('.') {
+                    self.stream.write_all(b".").await?;
+                }
+                self.stream.write_all(line.as_bytes()).await?;
+                self.stream.write_all(b"\r\n").await?;
             }
-            self.stream.write_all(line.as_bytes()).await?;
-            self.stream.write_all(b"\r\n").await?;
-        }
+            Ok(())
+        })
+        .await?;
         self.command(".").await?.expect("the message", 2)
     }
 
@@ -78,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
         let mut text = String::new();
         loop {
             let mut line = String::new();
-            if self.stream.read_line(&mut line).await? == 0 {
+            if patient(self.stream.read_line(&mut line)).await? == 0 {
                 return Err(Error::Ended);
             }
             let line = line.trim_end();
@@ -95,7 +129,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
     }
 }
 
+async fn patient<T>(work: impl Future<Output = io::Result<T>>) -> Result<T, Error> {
+    let done = tokio::time::timeout(PATIENCE, work).await;
+    Ok(done.map_err(|_| Error::Silent)??)
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
 impl Reply {
+    /// Whether it begins so: `550 5.1.1`.
+    pub fn starts_with(&self, code: &str) -> bool {
+        self.to_string().starts_with(code)
+    }
+
     fn expect(self, command: &'static str, class: u16) -> Result<Reply, Error> {
         if self.code / 100 == class {
             Ok(self)

@@ -1,16 +1,23 @@
 //! The cluster's name server: a process of the machine behind a Service without selector.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::Plan;
 use crate::machine::Daemon;
+use crate::network::Site;
+
+/// The domain below which everything is the Internet, and therefore at the witness. No other names lead out of the lab.
+const INTERNET: &str = "example";
 
 pub fn daemon(plan: &Plan) -> anyhow::Result<Daemon> {
     let corefile = plan.folder.join("Corefile");
-    fs::write(&corefile, configuration(plan)).with_context(|| corefile.display().to_string())?;
+    for (path, text) in [(&corefile, configuration(plan)), (&zone(plan), internet(plan))] {
+        fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
     let flags = vec!["-conf".to_owned(), corefile.display().to_string()];
     Ok(plan.control_plane().program("coredns", flags))
 }
@@ -29,9 +36,33 @@ fn configuration(plan: &Plan) -> String {
     cache 5
     loadbalance
 }}
+{INTERNET}:53 {{
+    bind {address}
+    errors
+    file {zone}
+}}
 ",
         address = plan.network.machine(plan.site),
         kubeconfig = plan.folder.kubeconfig("dns").display(),
+        zone = zone(plan).display(),
+    )
+}
+
+fn zone(plan: &Plan) -> PathBuf {
+    plan.folder.join("internet.zone")
+}
+
+/// Every domain's mail goes to one host.
+fn internet(plan: &Plan) -> String {
+    format!(
+        "$ORIGIN {INTERNET}.
+$TTL 60
+@ IN SOA mail postmaster 1 3600 600 86400 60
+@ IN NS mail
+* IN MX 10 mail
+mail IN A {}
+",
+        plan.network.wan(Site::Witness)
     )
 }
 

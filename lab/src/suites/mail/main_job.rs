@@ -7,6 +7,12 @@ use crate::service::mail::{self, Message};
 use crate::service::people::{ALI, SITI};
 use crate::service::{Login, Person, Service, smtp};
 
+/// The text by which anybody can test a scanner, in two parts, so that no scanner takes this file for the real thing.
+pub const EICAR: [&str; 2] = [
+    "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-",
+    "ANTIVIRUS-TEST-FILE!$H+H*",
+];
+
 /// A first password opens no service; a weak one is refused with a reason; a good one opens everything.
 pub async fn a_first_password_must_be_changed(service: &Service) -> anyhow::Result<String> {
     let door = service.door(Site::Pdsa1).await?;
@@ -114,16 +120,12 @@ pub async fn submission_refuses_what_it_must(service: &Service) -> anyhow::Resul
 
 /// A virus is refused while the sender still waits, at the site that has the filter's test signature.
 pub async fn a_virus_is_refused(service: &Service) -> anyhow::Result<String> {
-    // Kept in two parts, so that no scanner takes this file for the real thing.
-    let eicar = [
-        "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-",
-        "ANTIVIRUS-TEST-FILE!$H+H*",
-    ]
-    .concat();
     let mut smtp = service.door(Site::Pdsa1).await?.smtp(ALI.login()).await?;
     let text = format!(
-        "From: <{}>\nTo: <{}>\nSubject: x\n\n{eicar}\n",
-        ALI.address, SITI.address
+        "From: <{}>\nTo: <{}>\nSubject: x\n\n{}\n",
+        ALI.address,
+        SITI.address,
+        EICAR.concat()
     );
     match smtp.send(ALI.address, &[SITI.address], &text).await {
         Err(smtp::Error::Refused { reply, .. }) if reply.code / 100 == 5 => {

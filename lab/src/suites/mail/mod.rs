@@ -2,6 +2,7 @@
 
 mod faults;
 mod fencing;
+mod internet;
 mod main_job;
 mod page;
 mod quiet;
@@ -50,6 +51,11 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 main_job::submission_refuses_what_it_must,
                 main_job::a_virus_is_refused,
                 main_job::no_door_is_open_in_clear,
+                internet::mail_from_outside_is_read,
+                internet::mx_refuses_what_it_must,
+                internet::mail_to_outside_arrives,
+                internet::a_refusal_outside_is_told_to_the_sender,
+                internet::what_a_store_refuses_goes_back_outside,
                 wire::nothing_is_in_clear,
                 main_job::a_used_first_password_is_deleted,
             ]
