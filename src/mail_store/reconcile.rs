@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use govuc_api::{MailStore, PLATFORM, Platform, StoreUse};
 use govuc_directory as directory;
 use govuc_wire::{names, tls::Material};
-use k8s_openapi::{api::apps::v1::StatefulSet, jiff::Timestamp};
+use k8s_openapi::{
+    api::{apps::v1::StatefulSet, core::v1::Secret},
+    jiff::Timestamp,
+};
 use kube::{
     Resource,
     runtime::{Controller, controller::Action, reflector::ObjectRef, watcher},
@@ -56,7 +59,12 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let controller = Controller::new(cluster.all::<MailStore>(), watcher::Config::default());
     let stores = controller.store();
     let controller = controller
-        .owns(cluster.namespaced::<StatefulSet>(names::MAIL_NAMESPACE), ours)
+        .owns(
+            cluster.namespaced::<StatefulSet>(names::MAIL_NAMESPACE),
+            ours.clone(),
+        )
+        // A pod that starts without its certificate does not start.
+        .owns(cluster.namespaced::<Secret>(names::MAIL_NAMESPACE), ours)
         .watches(
             cluster.all::<Platform>(),
             watcher::Config::default(),

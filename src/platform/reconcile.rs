@@ -70,6 +70,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         );
     for namespace in [names::MAIL_NAMESPACE, names::MTA_NAMESPACE] {
         controller = controller
+            // A pod that starts without its certificate does not start.
+            .owns(cluster.namespaced::<Secret>(namespace), ours.clone())
             .owns(cluster.namespaced::<StatefulSet>(namespace), ours.clone())
             .owns(cluster.namespaced::<Deployment>(namespace), ours.clone());
     }

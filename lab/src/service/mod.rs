@@ -6,6 +6,7 @@ mod kubectl;
 pub mod line;
 pub mod mail;
 mod password;
+pub mod part;
 pub mod people;
 mod settle;
 pub mod smtp;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use govuc_wire::names;
 
-pub use door::{Door, Login};
+pub use door::{Door, Login, Stream};
 pub use kubectl::Kubectl;
 pub use people::Person;
 pub use settle::{Kind, client, settled};
@@ -193,10 +194,15 @@ impl Service {
 
     async fn each_site(&self, kind: Kind, least: usize, limit: Duration) -> anyhow::Result<()> {
         for site in Site::DATA_CENTRES {
-            let client = client(&self.lab.folder.kubeconfig(), site).await?;
-            settled(&client, site, kind, least, limit).await?;
+            self.ready(site, kind, least, limit).await?;
         }
         Ok(())
+    }
+
+    /// Waits until there are at least `least` objects of this kind at `site` and all of them are Ready.
+    pub async fn ready(&self, site: Site, kind: Kind, least: usize, limit: Duration) -> anyhow::Result<()> {
+        let client = client(&self.lab.folder.kubeconfig(), site).await?;
+        settled(&client, site, kind, least, limit).await
     }
 
     /// What both sites' authorities vouch with, in one file: a mail client is given it, as a browser is given its list.

@@ -65,6 +65,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
         Ok(self.stream.into_inner())
     }
 
+    /// What carries the conversation.
+    pub fn stream(&self) -> &S {
+        self.stream.get_ref()
+    }
+
     /// Authenticates; the answer is the caller's to judge.
     pub async fn authenticate(&mut self, user: &str, password: &str) -> Result<Reply, Error> {
         let response = STANDARD.encode(format!("\0{user}\0{password}"));

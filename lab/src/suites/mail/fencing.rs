@@ -1,23 +1,17 @@
 //! Who may write a store, asked of real guards over the real network: protocol R3 and R6, and the gate.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use govuc_wire::names;
 use govuc_wire::preamble::{self, SyncAnswer, SyncOffer};
-use govuc_wire::tls::{ALPN_SYNC, Material};
-use govuc_wire::{names, tls};
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use govuc_wire::tls::ALPN_SYNC;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use crate::machine::{Machine, Role};
 use crate::network::Site;
+use crate::service::Service;
+use crate::service::part::{self, Part};
 use crate::service::people::ALI;
-use crate::service::{Service, line};
 
 /// A guard that does not answer within this does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,7 +79,13 @@ async fn offer(
     } else {
         Site::Pdsa1
     };
-    let mut stream = dial(service, store, site, &material(service, sender, part)?).await?;
+    let material = part::material(service, sender, names::MAIL_NAMESPACE, part)?;
+    let guard = Part {
+        site,
+        namespace: names::MAIL_NAMESPACE,
+        name: store,
+    };
+    let mut stream = guard.dial(service, material.client(&[ALPN_SYNC])?).await?;
     let offer = SyncOffer {
         store: store.to_owned(),
         era,
@@ -99,59 +99,4 @@ async fn offer(
         .await
         .context("the guard says nothing")?;
     Ok(answer.ok())
-}
-
-/// From the guard's own machine, which its network policy always lets in; what is asked here is the guard's own answer.
-async fn dial(
-    service: &Service,
-    store: &str,
-    site: Site,
-    material: &Material,
-) -> anyhow::Result<TlsStream<TcpStream>> {
-    let pod = format!("{store}-0");
-    let address = service.kubectl.run(
-        site,
-        &[
-            "-n",
-            names::MAIL_NAMESPACE,
-            "get",
-            "pod",
-            &pod,
-            "-o",
-            "jsonpath={.status.podIP}",
-        ],
-    )?;
-    let address: Ipv4Addr = address
-        .parse()
-        .with_context(|| format!("{pod} at {site} has no address"))?;
-    let machine = Machine::running(&service.lab.name, Role::Site(site))?;
-    let stream = line::dial(&machine, SocketAddr::from((address, names::TLS_PORT))).await?;
-    let name = ServerName::try_from(names::server_name(store, site.name(), names::MAIL_NAMESPACE))?;
-    let connector = TlsConnector::from(Arc::new(material.client(&[ALPN_SYNC])?));
-    Ok(connector.connect(name, stream).await?)
-}
-
-/// The certificate of a part, as its pod has it.
-fn material(service: &Service, site: Site, part: &str) -> anyhow::Result<tls::Material> {
-    let secret = format!("tls-{part}");
-    let field = |name: &str| {
-        let template = format!("go-template={{{{index .data {name:?} | base64decode}}}}");
-        service.kubectl.run(
-            site,
-            &[
-                "-n",
-                names::MAIL_NAMESPACE,
-                "get",
-                "secret",
-                &secret,
-                "-o",
-                &template,
-            ],
-        )
-    };
-    Ok(Material::from_pem(
-        &field("tls.crt")?,
-        &field("tls.key")?,
-        &field("ca.crt")?,
-    )?)
 }

@@ -6,6 +6,7 @@ mod internet;
 mod main_job;
 mod page;
 mod quiet;
+mod rotation;
 mod wire;
 
 use std::time::Duration;
@@ -70,8 +71,10 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             report,
             service,
             [
+                rotation::mail_goes_on_while_a_site_renews_its_certificates,
                 faults::mail_goes_on_without_operators,
                 faults::mail_goes_on_without_an_api_server,
+                rotation::guards_show_their_new_certificates,
                 fencing::an_older_term_is_refused,
                 fencing::another_parts_certificate_is_refused,
                 fencing::higher_evidence_shuts_the_gate,
