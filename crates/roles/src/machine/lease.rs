@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Commitment, LeasePolicy, Machine, PeerAnswer, Reading, Source, State, Transaction};
 use crate::{
-    Ballot, Evidence, Stale, Term,
+    Ballot, Evidence, SlotCopy, Stale, Term,
     record::{Behind, Holder, OperationId, Outcome, OutcomeRecord, StateRecord, Unmerged, WantedChange},
     timing::{Moment, Timing},
 };
@@ -50,6 +50,9 @@ pub(super) struct Register {
     reading: Option<Reading>,
     /// What the lease that is being asked for would make the state.
     claimed: Option<StateRecord>,
+    /// A transaction was sent and nothing was heard of it yet. It may be one of an earlier tenure, whose answer must not
+    /// be taken for another's.
+    unanswered: bool,
     /// When the state of `reading` was first seen.
     state_since: Moment,
     /// When the last question was sent that etcd answered.
@@ -67,6 +70,7 @@ impl Register {
         Self {
             reading: None,
             claimed: None,
+            unanswered: false,
             state_since: quiet_until,
             answered: None,
             registered: false,
@@ -119,6 +123,25 @@ impl Machine {
         state
             .and_then(|state| state.unmerged.as_ref())
             .is_some_and(|passed_over| passed_over.volume == self.identity.copy.volume)
+    }
+
+    /// Whether etcd may say that this copy was passed over when `ballot` was acquired, and this slot has not read it.
+    pub(super) fn may_be_passed_over(&self, ballot: Ballot) -> bool {
+        let read = self
+            .register
+            .reading
+            .as_ref()
+            .and_then(|reading| reading.state.as_ref());
+        self.policy().is_some() && read.is_none_or(|state| state.ballot() < ballot)
+    }
+
+    /// Whether this slot, as the primary, has passed that copy over.
+    pub(super) fn has_passed_over(&self, copy: &SlotCopy) -> bool {
+        let unmerged = self
+            .tenure
+            .as_ref()
+            .and_then(|tenure| tenure.state.unmerged.as_ref());
+        unmerged.is_some_and(|passed_over| passed_over.volume == copy.volume)
     }
 
     fn etcd_is_silent(&self, now: Moment) -> bool {
@@ -226,17 +249,23 @@ impl Machine {
         if self.register.taken_up.as_ref() == Some(&want.operation) {
             return Vec::new();
         }
-        let message = match &self.state {
-            _ if want.era < self.highest.ballot.era => "it was asked in an era that has ended",
-            _ if want.to == self.identity.site => "that site is the primary already",
-            State::Paired(copy) => {
-                let copy = copy.clone();
-                self.register.taken_up = Some(want.operation.clone());
-                return self.drain(now, copy, Some(want.operation));
-            }
-            State::Alone => "NotInStep: the other copy lacks something; wait until it is Replicated",
+        let paired_with = match &self.state {
+            State::Paired(copy) => Some(copy.clone()),
+            State::Alone => None,
             // It is known in a moment, or nobody's to answer any more.
             _ => return Vec::new(),
+        };
+        let message = if want.era < self.highest.ballot.era {
+            "it was asked in an era that has ended"
+        } else if want.to == self.identity.site {
+            "that site is the primary already"
+        } else if want.to != self.identity.peer {
+            "that site has no copy of this store"
+        } else if let Some(copy) = paired_with {
+            self.register.taken_up = Some(want.operation.clone());
+            return self.drain(now, copy, Some(want.operation));
+        } else {
+            "NotInStep: the other copy lacks something; wait until it is Replicated"
         };
         self.register.taken_up = Some(want.operation.clone());
         self.answer(OutcomeRecord {
@@ -331,6 +360,7 @@ impl Machine {
             want.change == WantedChange::Force && want.to == me.site && want.era > last.era
         });
         let near = named
+            && !policy.max_behind.is_zero()
             && last
                 .behind
                 .as_ref()
@@ -473,6 +503,12 @@ impl Machine {
         Vec::new()
     }
 
+    pub(super) fn engine_is_gone(&mut self) {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.engine_up = false;
+        }
+    }
+
     pub(super) fn serve_if_recorded(&mut self, now: Moment) -> Vec<Action> {
         let Some(tenure) = &self.tenure else {
             return Vec::new();
@@ -490,6 +526,8 @@ impl Machine {
     }
 
     pub(super) fn committed(&mut self, now: Moment, commitment: Commitment) -> Vec<Action> {
+        // Of an earlier tenure, if this one has nothing pending: it says nothing of this one.
+        self.register.unanswered = false;
         let Some(tenure) = &mut self.tenure else {
             return Vec::new();
         };
@@ -532,7 +570,7 @@ impl Machine {
     pub(super) fn next_transaction(&mut self, now: Moment) -> Option<Action> {
         let behind = self.behind_now(now);
         let tenure = self.tenure.as_mut()?;
-        if tenure.pending.is_some() || tenure.state.ballot() != self.highest.ballot {
+        if self.register.unanswered || tenure.state.ballot() != self.highest.ballot {
             return None;
         }
         let mut state = tenure.state.clone();
@@ -571,6 +609,7 @@ impl Machine {
             transaction: transaction.clone(),
             recorded,
         });
+        self.register.unanswered = true;
         Some(Action::Commit(transaction))
     }
 

@@ -219,7 +219,8 @@ impl Machine {
     }
 
     fn synced(&mut self, copy: crate::SlotCopy) -> Vec<Action> {
-        if self.state == State::Alone {
+        // A copy that was passed over may have what this one lacks; in step it is once that is merged.
+        if self.state == State::Alone && !self.has_passed_over(&copy) {
             self.state = match self.source {
                 Source::Assignment => State::Paired(copy),
                 Source::Lease(_) => State::Pairing(copy),
@@ -257,15 +258,17 @@ impl Machine {
             actions.push(refuse);
             return actions;
         }
-        match self.highest.admit(ballot, peer) {
-            Ok(None) => vec![Action::Admit],
-            Ok(Some(more)) => {
-                let mut actions = self.superseded(now, more);
-                actions.push(Action::Admit);
-                actions
-            }
-            Err(stale) => vec![Action::Refuse(stale.into())],
-        }
+        let more = match self.highest.admit(ballot, peer) {
+            Ok(more) => more,
+            Err(stale) => return vec![Action::Refuse(stale.into())],
+        };
+        let mut actions = more.map_or_else(Vec::new, |more| self.superseded(now, more));
+        actions.push(if self.may_be_passed_over(ballot) {
+            Action::Refuse(Refusal::Unread(ballot))
+        } else {
+            Action::Admit
+        });
+        actions
     }
 
     fn engine_up(&mut self, now: Moment, role: Role) -> Vec<Action> {
@@ -291,7 +294,11 @@ impl Machine {
     fn engine_down(&mut self, now: Moment) -> Vec<Action> {
         match self.state {
             State::Boot | State::Quarantine => Vec::new(),
-            State::Follower | State::Candidate | State::Promoting => vec![Action::StartEngine(self.role())],
+            State::Follower | State::Candidate => vec![Action::StartEngine(self.role())],
+            State::Promoting => {
+                self.engine_is_gone();
+                vec![Action::StartEngine(self.role())]
+            }
             State::Alone | State::Pairing(_) | State::Paired(_) | State::Withholding | State::Draining(_) => {
                 let mut actions = match self.state {
                     State::Draining(_) => self.give_up("the engine has ended".to_owned()),
@@ -299,9 +306,7 @@ impl Machine {
                 };
                 self.state = State::Promoting;
                 self.since = now;
-                if let Some(tenure) = &mut self.tenure {
-                    tenure.engine_up = false;
-                }
+                self.engine_is_gone();
                 actions.extend([Action::ShutGate, Action::CloseRelay]);
                 if self.terminating {
                     self.state = State::Fenced;

@@ -223,6 +223,9 @@ pub enum Refusal {
     NotFollower(State),
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// A full sync would make this copy the same as the other, and what only it has would be lost.
+    #[error("this slot has not read of {0} in etcd, which says whether its copy was passed over")]
+    Unread(Ballot),
 }
 
 /// A planned hand-over under way.
