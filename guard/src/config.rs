@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use govuc_roles::{Assignment, Ballot, LeasePolicy, Site, Source, name, timing::Timing};
+use govuc_roles::{Assignment, Ballot, LeasePolicy, Site, Source, StoreName, timing::Timing};
 use serde::Deserialize;
 
 /// Which slot of which store this is.
@@ -15,11 +15,6 @@ pub struct Slot {
     pub site: Site,
     pub peer: Site,
 }
-
-/// A DNS label that leaves room for `-<site>` in a Service's name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct StoreName(String);
 
 /// The file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,13 +57,6 @@ pub enum Error {
         rule: &'static str,
     },
 }
-
-/// Characters, as many as a MailStore's name may have.
-const LONGEST_STORE: usize = 40;
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no store: it takes 1 to {LONGEST_STORE} of a-z, 0-9 and '-', a letter first")]
-pub struct StoreNameError(String);
 
 #[derive(Deserialize)]
 struct File {
@@ -173,30 +161,6 @@ impl StoreConfig {
             },
             role,
         })
-    }
-}
-
-impl StoreName {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for StoreName {
-    type Error = StoreNameError;
-
-    fn try_from(name: String) -> Result<Self, StoreNameError> {
-        if name::is_label(&name, LONGEST_STORE) {
-            Ok(Self(name))
-        } else {
-            Err(StoreNameError(name))
-        }
-    }
-}
-
-impl std::fmt::Display for StoreName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

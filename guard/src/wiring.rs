@@ -2,10 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use govuc_etcd::{
-    Endpoint, Etcd, Settings,
-    roles::{Roles, StoreName, StoreNameError},
-};
+use govuc_etcd::{Endpoint, Etcd, Settings, roles::Roles};
 use govuc_roles::{Event, Identity, Machine, Source, record::Session, timing};
 use govuc_wire::{names, tls::Files, token};
 use rustls_pki_types::{InvalidDnsNameError, ServerName};
@@ -60,8 +57,6 @@ pub enum Error {
     Socket { path: PathBuf, source: io::Error },
     #[error("the peer's name is no DNS name")]
     PeerName(#[from] InvalidDnsNameError),
-    #[error(transparent)]
-    Store(#[from] StoreNameError),
     #[error("the roles' etcd can't be asked")]
     Etcd(#[from] govuc_etcd::Error),
     #[error("signals can't be received")]
@@ -126,7 +121,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let lease = match &config.role {
         RoleSource::Assignment(_) => None,
         RoleSource::Lease(_) => Some(Orders::begin(Lease::new(
-            StoreName::try_from(slot.store.as_str())?,
+            slot.store.clone(),
             identity.clone(),
             roles(&slot, &arguments.roles_address, &arguments.roles_tls)?,
             reach_peer()?,

@@ -25,3 +25,4 @@ pub use machine::{
     Action, Commitment, Event, Identity, LeasePolicy, Machine, PeerAnswer, Reading, Refusal, Role, Source,
     State, Transaction,
 };
+pub use name::{StoreName, StoreNameError};

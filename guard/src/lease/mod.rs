@@ -12,10 +12,10 @@ use std::{
 
 use govuc_etcd::{
     LeaseId, Revision,
-    roles::{Expected, Held, Roles, StoreName, commitment},
+    roles::{Expected, Held, Roles, commitment},
 };
 use govuc_roles::{
-    Ballot, Commitment, Event, Identity, Transaction,
+    Ballot, Commitment, Event, Identity, StoreName, Transaction,
     record::StateRecord,
     timing::{self, Timing},
 };

@@ -7,7 +7,7 @@ use std::{
 
 use govuc_etcd::{
     Error, Revision, Watch,
-    roles::{Registered, Registration},
+    roles::{Registered, Registration, prefix},
 };
 use govuc_roles::{Era, Event, record::EraRecord, timing};
 use tokio::time;
@@ -41,7 +41,7 @@ impl Lease {
                         heard = Heard::Well;
                     }
                     if watch.is_none() {
-                        let prefix = self.store.prefix();
+                        let prefix = prefix(&self.store);
                         watch = self
                             .roles
                             .etcd()

@@ -15,11 +15,11 @@ use std::{
 
 use govuc_etcd::{
     Etcd, Revision,
-    roles::{Roles, StoreName, StoreRecords},
+    roles::{Roles, StoreRecords},
     testbed::Testbed,
 };
 use govuc_roles::{
-    Era,
+    Era, StoreName,
     record::{OperationId, Outcome, StateRecord, Want, WantedChange},
     timing::Timing,
 };

@@ -5,8 +5,9 @@ use std::time::Duration;
 use govuc_directory::Store;
 use govuc_etcd::{
     Endpoint, Error, Etcd, Settings,
-    roles::{HeldBy, Holders, Roles, StoreName},
+    roles::{HeldBy, Holders, Roles},
 };
+use govuc_roles::StoreName;
 use govuc_wire::tls::Files;
 use tokio::time;
 

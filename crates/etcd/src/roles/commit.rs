@@ -184,7 +184,9 @@ fn want_of(reads: &Found, read: usize, outcome: &OutcomeRecord) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{KeyValue, LeaseId, roles::StoreName};
+    use govuc_roles::StoreName;
+
+    use crate::{KeyValue, LeaseId};
 
     const MINE: &str = r#"{"era":1,"term":4,"holder":{"site":"pdsa1","volume":"a","session":"s"},"paired":true,"peer":null}"#;
     const ALONE: &str = r#"{"era":1,"term":4,"holder":{"site":"pdsa1","volume":"a","session":"s"},"paired":false,"peer":null}"#;

@@ -2,23 +2,12 @@
 
 use std::fmt;
 
-use govuc_roles::{Site, name};
+use govuc_roles::{Site, StoreName};
 
 /// Everything in the roles' etcd that is the service's.
 pub const PREFIX: &str = "/govuc/";
 /// Everything about stores.
 pub(super) const STORES: &str = "/govuc/stores/";
-
-/// Characters, as many as a MailStore's name may have.
-const LONGEST_STORE: usize = 40;
-
-/// A mail store. A DNS label, so that it holds no `/`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoreName(String);
-
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no store: it takes 1 to {LONGEST_STORE} of a-z, 0-9 and '-', a letter first")]
-pub struct StoreNameError(String);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -32,33 +21,9 @@ pub enum Key {
     Slot(StoreName, Site),
 }
 
-impl StoreName {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// All keys of the store begin so.
-    pub fn prefix(&self) -> String {
-        format!("{STORES}{self}/")
-    }
-}
-
-impl TryFrom<&str> for StoreName {
-    type Error = StoreNameError;
-
-    fn try_from(text: &str) -> Result<Self, StoreNameError> {
-        if name::is_label(text, LONGEST_STORE) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(StoreNameError(text.to_owned()))
-        }
-    }
-}
-
-impl fmt::Display for StoreName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// All keys of the store begin so.
+pub fn prefix(store: &StoreName) -> String {
+    format!("{STORES}{store}/")
 }
 
 impl Key {
@@ -138,6 +103,6 @@ mod tests {
     fn no_stores_keys_are_among_anothers() {
         let one = StoreName::try_from("mail-1").unwrap();
         let ten = StoreName::try_from("mail-10").unwrap();
-        assert!(!Key::State(ten).to_string().starts_with(&one.prefix()));
+        assert!(!Key::State(ten).to_string().starts_with(&prefix(&one)));
     }
 }

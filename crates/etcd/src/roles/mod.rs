@@ -14,6 +14,7 @@ mod want;
 
 use std::time::Duration;
 
+use govuc_roles::StoreName;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{self, Instant};
 
@@ -21,7 +22,7 @@ pub use self::{
     acquire::{Acquired, Held, Lead},
     commit::commitment,
     holders::{HeldBy, Holders, Known},
-    key::{Key, PREFIX, StoreName, StoreNameError},
+    key::{Key, PREFIX, prefix},
     reading::{All, Expected, Leased, Reading, StoreRecords, Versioned},
     register::{Registered, Registration},
 };

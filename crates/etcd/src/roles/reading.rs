@@ -9,7 +9,7 @@ use govuc_roles::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Key, PREFIX, Roles, StoreName, decode};
+use super::{Key, PREFIX, Roles, StoreName, decode, prefix};
 use crate::{Error, KeyValue, LeaseId, Operation, Revision};
 
 /// A record and when it was last put.
@@ -97,7 +97,7 @@ impl Roles {
                 key: Key::Era.to_string(),
             },
             Operation::ReadAll {
-                prefix: store.prefix(),
+                prefix: prefix(store),
             },
         ];
         let answer = self.etcd.read(reads, limit).await?;

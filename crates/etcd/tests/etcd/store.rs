@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use govuc_etcd::{
     Error, Etcd, Revision,
-    roles::{Acquired, Expected, Held, Roles, StoreName},
+    roles::{Acquired, Expected, Held, Roles},
 };
 use govuc_roles::{
-    Era, Site, SlotCopy, Term, Transaction, VolumeId,
+    Era, Site, SlotCopy, StoreName, Term, Transaction, VolumeId,
     record::{
         EraRecord, HandOver, Holder, OperationId, Outcome, OutcomeRecord, Session, StateRecord, Want,
         WantedChange,

@@ -15,9 +15,8 @@ use govuc_wire::token::SessionKey;
 pub use text::Texts;
 
 use crate::{
-    primaries::Primaries,
-    providers::Providers, relay::Admitted, rules::RulesFile, sign_in::SignIn, telemetry::Metrics,
-    tickets::Tickets,
+    primaries::Primaries, providers::Providers, relay::Admitted, rules::RulesFile, sign_in::SignIn,
+    telemetry::Metrics, tickets::Tickets,
 };
 
 /// What the answers are made from.
