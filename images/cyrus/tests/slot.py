@@ -96,6 +96,14 @@ class Slot:
             setns(back)
             os.close(back)
 
+    def program(self, *command):
+        """Starts one of the engine's programs in the slot."""
+        spaces = [f"--{kind}=/proc/{self.process.pid}/ns/{name}" for kind, name in (
+            ("mount", "mnt"), ("net", "net"), ("ipc", "ipc"), ("pid", "pid_for_children"))]
+        inside = ["chroot", f"--userspec={UID}:{GID}", f"--groups={GID}", f"{self.work}/over/root", "/usr/bin/env", "-i",
+                  "PATH=/usr/bin:/bin:/usr/lib/cyrus/bin", "HOME=/", "LD_PRELOAD=/usr/lib/govuc/syslog.so", *command]
+        return subprocess.Popen(["nsenter", *spaces, *inside], stdin=subprocess.DEVNULL)
+
     def connect(self, port, timeout=30):
         return self.within(lambda: socket.create_connection(("127.0.0.1", port), timeout))
 
@@ -157,4 +165,8 @@ def wait_for(condition, what, seconds=30, alive=None):
 
 
 def remove(folder):
-    shutil.rmtree(folder, ignore_errors=True)
+    """What is mounted in it goes with the last process of its namespace, which may take a moment to end."""
+    end = time.monotonic() + 10
+    while os.path.exists(folder) and time.monotonic() < end:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
