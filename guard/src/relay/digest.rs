@@ -236,6 +236,9 @@ fn compared(record: &Record<'_>) -> Option<[u8; SHA256_OUTPUT_LEN]> {
     sha256(&SHA256, &text).as_ref().try_into().ok()
 }
 
+#[cfg(all(test, feature = "cyrus"))]
+mod engines;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let images = PassingFolder::new(&paths::cache())?;
     let [cyrus, openldap] = unpacked(["cyrus", "openldap"], &images.path)?;
     patches(report, &cyrus)?;
+    digests(report, &cyrus)?;
     for (name, package) in [("directory", "govuc-directory"), ("router", "govuc-router")] {
         providers(report, name, package, &openldap)?;
     }
@@ -112,6 +113,23 @@ fn patches(report: &mut Report, root: &Path) -> anyhow::Result<()> {
         report.note("cyrus: its tests run to their end", start.elapsed(), Err(told));
     }
     Ok(())
+}
+
+/// What the guard asks a pair of engines.
+fn digests(report: &mut Report, root: &Path) -> anyhow::Result<()> {
+    let mut tests = cargo(&[
+        "test",
+        "--package",
+        "govuc-guard",
+        "--features",
+        "cyrus",
+        "--bin",
+        "govuc-guard",
+        // The suite `unit` runs the others.
+        "relay::digest::engines",
+    ]);
+    tests.env("GOVUC_CYRUS_ROOT", root);
+    super::cargo::test(report, "guard", tests)
 }
 
 /// The tests of a package that want two real providers.
