@@ -19,14 +19,8 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let images = PassingFolder::new(&paths::cache())?;
     let [cyrus, openldap] = unpacked(["cyrus", "openldap"], &images.path)?;
     patches(report, &cyrus)?;
-<<<<<<< HEAD
     digests(report, &cyrus)?;
-    for (name, package) in [("directory", "govuc-directory"), ("router", "govuc-router")] {
-        providers(report, name, package, &openldap)?;
-    }
-=======
     providers(report, &openldap)?;
->>>>>>> 5ec57c6 (wip)
     images.remove()
 }
 
@@ -119,7 +113,6 @@ fn patches(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-<<<<<<< HEAD
 /// What the guard asks a pair of engines.
 fn digests(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     let mut tests = cargo(&[
@@ -137,12 +130,8 @@ fn digests(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     super::cargo::test(report, "guard", tests)
 }
 
-/// The tests of a package that want two real providers.
-fn providers(report: &mut Report, name: &str, package: &str, root: &Path) -> anyhow::Result<()> {
-=======
 /// The tests of the directory and of the router that want two real providers.
 fn providers(report: &mut Report, root: &Path) -> anyhow::Result<()> {
->>>>>>> 5ec57c6 (wip)
     let mut tests = cargo(&[
         "test",
         "--package",
