@@ -1,7 +1,7 @@
 //! Requests whose answer does not come, and that arrive when nobody waits for them any more.
 
 use govuc_etcd::{
-    Error, Etcd, Operation, Settings, Txn,
+    Error, Etcd, Operation, Revision, Settings, Txn,
     roles::{Registered, Registration, commitment},
     testbed::Testbed,
 };
@@ -10,7 +10,7 @@ use govuc_roles::Commitment;
 use crate::{
     LIMIT, SHORT, eventually,
     line::Line,
-    store::{self, TTL, begun, claim, copy, handed_over, of, paired, seen, site, store, take},
+    store::{self, TTL, begun, claim, copy, handed_over, of, paired, seen, site, store, take, want},
 };
 
 /// A client that reaches the member by a line only, and one that reaches it directly.
@@ -90,6 +90,64 @@ async fn an_acquisition_is_sent_again_when_it_was_not_answered() {
     answered(&line).await;
     assert_eq!(roles.read(&mail, LIMIT).await.unwrap(), before);
     roles.commit(&mut held, &of(paired(mine)), LIMIT).await.unwrap();
+}
+
+/// Lets a request arrive while it is waited for, and its answer be lost.
+async fn lose_the_answer(line: &Line) {
+    line.held().await;
+    line.release().await;
+}
+
+#[tokio::test]
+async fn an_acquisition_whose_answer_was_lost_is_known_by_its_lease() {
+    let bed = Testbed::start(1).await;
+    let (line, by_line, _) = by_line_and_directly(&bed).await;
+    let (roles, mail) = (begun(&by_line).await, store("mail-1"));
+    let expected = store::expected(&roles, &mail).await;
+    line.hold_after_answer().await;
+    let mine = claim("pdsa1", 1);
+    let acquiring = roles.acquire(&mail, expected, &mine, TTL, || (), LIMIT);
+    let (taken, ()) = tokio::join!(acquiring, lose_the_answer(&line));
+    let mut held = taken.unwrap().held;
+    assert_eq!(seen(&roles, &mail).await, (Some(mine.clone()), true));
+    roles.commit(&mut held, &of(paired(mine)), LIMIT).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_known_by_what_stands_there() {
+    let bed = Testbed::start(1).await;
+    let (line, by_line, _) = by_line_and_directly(&bed).await;
+    let (roles, mail) = (begun(&by_line).await, store("mail-1"));
+    let mine = claim("pdsa1", 1);
+    let mut held = take(&roles, &mail, &mine).await.unwrap();
+    line.hold().await;
+    let leaving = govuc_roles::Transaction {
+        hand_over: true,
+        ..of(handed_over(mine))
+    };
+    let (committed, ()) = tokio::join!(roles.commit(&mut held, &leaving, LIMIT), lose_the_answer(&line));
+    committed.unwrap();
+    assert_eq!(seen(&roles, &mail).await, (Some(leaving.state), false));
+}
+
+#[tokio::test]
+async fn what_was_asked_and_registered_is_so_when_its_answer_was_lost() {
+    let bed = Testbed::start(1).await;
+    let (line, by_line, _) = by_line_and_directly(&bed).await;
+    let (roles, mail) = (begun(&by_line).await, store("mail-1"));
+    line.hold().await;
+    let asked = want("one", "pdsa2");
+    let asking = roles.put_want(&mail, &asked, Revision::ABSENT, LIMIT);
+    let (put, ()) = tokio::join!(asking, lose_the_answer(&line));
+    put.unwrap();
+    let mut registration = Registration::new(mail.clone(), site("pdsa1"), copy("a", 1));
+    line.hold_after_answer().await;
+    let registering = roles.register(&mut registration, LIMIT);
+    let (registered, ()) = tokio::join!(registering, lose_the_answer(&line));
+    assert_eq!(registered.unwrap(), Registered::Latest);
+    let records = roles.read(&mail, LIMIT).await.unwrap().store;
+    assert_eq!(records.want.unwrap().record, asked);
+    assert_eq!(records.slots[&site("pdsa1")].record.0, copy("a", 1));
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::eventually;
+
 /// What is said later than this after a line was held is lost: so a request is held, and what the client says when it
 /// gives up waiting is not.
 const SAID: Duration = Duration::from_millis(300);
@@ -95,7 +97,7 @@ impl Line {
         }
     }
 
-    /// What was held arrives.
+    /// What was held arrives. What is answered to it does not.
     pub async fn release(&self) {
         let mut released = 0;
         for connection in self.connections() {
@@ -108,6 +110,23 @@ impl Line {
             }
         }
         assert!(released > 0, "nothing was held");
+    }
+
+    /// Waits until something is held, all of it.
+    pub async fn held(&self) {
+        eventually("something is held", async || {
+            for connection in self.connections() {
+                if let State::Held {
+                    since: Some(since), ..
+                } = connection.towards_member.lock().await.state
+                    && since.elapsed() > SAID
+                {
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
     }
 
     /// How much clients have said.
@@ -206,7 +225,10 @@ async fn carry_to_client(mut member: OwnedReadHalf, mut client: OwnedWriteHalf, 
         let mut towards = connection.towards_member.lock().await;
         match &mut towards.state {
             State::AfterAnswer => towards.state = State::held(),
-            State::Late { answered } => *answered += read,
+            State::Late { answered } => {
+                *answered += read;
+                continue;
+            }
             State::Open | State::Held { .. } => {}
         }
         drop(towards);
