@@ -182,6 +182,7 @@ mod tests {
         assert!(passes("* SASL PLAIN\r\n* OK csync\r\nOK success\r\n"));
         assert!(!passes("* OK ready\r\n* MAILBOX %(UNIQUEID a)\r\n"));
         assert!(!passes("* OK ready\r\nS1 OK done\r\n* MAILBOX "));
+        assert!(!passes("* OK ready\r\nS1 OK do"));
     }
 
     #[test]

@@ -174,6 +174,8 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(200);
     const NEVER: Duration = Duration::from_secs(600);
+    /// What must come has come by then.
+    const LONGEST: Duration = Duration::from_secs(60);
     const GREETING: &[u8] = b"* OK ready\r\n";
 
     struct Ends {
@@ -186,7 +188,8 @@ mod tests {
     impl Ends {
         /// How it ended, and what the engine heard meanwhile; its connection must still be open then.
         async fn ended(mut self) -> (Result<(), Error>, String) {
-            let (ended, near) = self.carrying.await.unwrap();
+            let carried = time::timeout(LONGEST, self.carrying).await;
+            let (ended, near) = carried.expect("it goes on").unwrap();
             let mut heard = vec![0; 1024];
             let length = match time::timeout(SOON, self.engine.read(&mut heard)).await {
                 Ok(length) => length.unwrap(),
@@ -220,7 +223,8 @@ mod tests {
     async fn pass(from: &mut DuplexStream, to: &mut DuplexStream, bytes: &[u8]) {
         from.write_all(bytes).await.unwrap();
         let mut received = vec![0; bytes.len()];
-        to.read_exact(&mut received).await.unwrap();
+        let read = time::timeout(LONGEST, to.read_exact(&mut received)).await;
+        read.expect("it does not come").unwrap();
         assert_eq!(received, bytes);
     }
 

@@ -68,6 +68,9 @@ mod tests {
             "S1 SYNCAPPLY MESSAGE (%{default 0123 12}\r\nQ01 LOGOUT\r\n"
         ));
         assert!(!left(
+            "S1 SYNCAPPLY MESSAGE (%{default 0123 14}\r\n\r\nQ01 LOGOUT\r\n"
+        ));
+        assert!(!left(
             "S1 SYNCAPPLY ANNOTATION %(VALUE {12+}\r\nQ01 LOGOUT\r\n)\r\n"
         ));
     }

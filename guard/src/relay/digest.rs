@@ -241,8 +241,10 @@ mod engines;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use tokio::io::duplex;
+    use tokio::{io::duplex, time::timeout};
 
     const LISTED: &str = "* LIST () \"/\" user/3f\r\n* LIST () \"/\" user/3f/Sent\r\n* LIST () \"/\" DELETED/user/3f/X/6B\r\n\
                           * LIST () \"/\" {8}\r\nteam/a.b\r\n";
@@ -271,7 +273,8 @@ mod tests {
             user: "govuc-sync".to_owned(),
             password: "v1.0.se\"cret".to_owned(),
         };
-        let found = digest(near, login).await;
+        let found = timeout(Duration::from_secs(60), digest(near, login)).await;
+        let found = found.expect("it waits for more");
         saying.abort();
         (found, hearing.await.unwrap())
     }
