@@ -45,6 +45,8 @@ pub enum Stale {
     Older { claimed: Ballot, seen: Ballot },
     #[error("{ballot} is {holder}'s already; another holder needs a higher term")]
     Taken { ballot: Ballot, holder: Site },
+    #[error("etcd has gone back: what it says of {0} is older than what it said before")]
+    Rewound(Ballot),
 }
 
 /// Characters: leaves room for a part and the domain in host names.

@@ -27,6 +27,8 @@ pub struct Timing {
     pub quiet: Duration,
     /// From the beginning of a planned hand-over until it is given up.
     pub switchover: Duration,
+    /// The same for a guard that was told to end.
+    pub leave: Duration,
     /// After a hand-over that nobody took, whoever handed over may take it back.
     pub untaken: Duration,
     /// Between two records of how far the peer is behind.
@@ -71,6 +73,7 @@ impl Timing {
         promote: Duration::from_secs(20),
         quiet: Duration::from_secs(15),
         switchover: Duration::from_secs(45),
+        leave: Duration::from_secs(20),
         untaken: Duration::from_secs(15),
         behind: Duration::from_secs(5),
     };
@@ -154,6 +157,11 @@ mod tests {
         let timing = Timing::PROTOCOL;
         assert!(timing.renew < timing.silence && READ_AGAIN < timing.silence);
         assert!(READ_AGAIN + timing.silence + 2 * timing.heartbeat < timing.deadline);
+    }
+
+    #[test]
+    fn a_guard_that_was_told_to_end_has_time_to_stop_its_engine() {
+        assert!(Timing::PROTOCOL.leave < TERMINATION);
     }
 
     #[test]

@@ -18,6 +18,7 @@ fn the_page_has_every_figure_of_the_code() {
         promote,
         quiet,
         switchover,
+        leave,
         untaken,
         behind,
     } = Timing::PROTOCOL;
@@ -31,6 +32,7 @@ fn the_page_has_every_figure_of_the_code() {
         ("Timing::promote", promote),
         ("Timing::quiet", quiet),
         ("Timing::switchover", switchover),
+        ("Timing::leave", leave),
         ("Timing::untaken", untaken),
         ("Timing::behind", behind),
         ("timing::ATTEMPT", timing::ATTEMPT),

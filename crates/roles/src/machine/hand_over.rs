@@ -12,8 +12,14 @@ impl Machine {
     /// To this copy of the peer, which is recorded to be in step.
     pub(super) fn drain(&mut self, now: Moment, to: SlotCopy, operation: Option<OperationId>) -> Vec<Action> {
         self.state = State::Draining(to);
+        let timing = self.timing();
+        let within = if self.terminating {
+            timing.leave
+        } else {
+            timing.switchover
+        };
         self.leaving = Some(Leaving {
-            since: now,
+            until: now + within,
             operation,
             receipt: None,
         });
@@ -31,18 +37,32 @@ impl Machine {
             to_volume: to.volume.clone(),
             from: self.identity.site.clone(),
             from_volume: self.identity.copy.volume.clone(),
-            digest,
+            digest: digest.clone(),
             operation: leaving.operation.clone(),
         });
         if let Some(operation) = leaving.operation.clone() {
             self.answer(OutcomeRecord {
                 operation,
                 outcome: Outcome::Done,
-                message: String::new(),
+                message: digest,
             });
         }
         self.state = State::Demoting;
         vec![Action::ShutGate, Action::CloseRelay]
+    }
+
+    /// It takes longer than it may, or etcd could not be told of its end.
+    pub(super) fn drains_too_long(&mut self, now: Moment) -> Vec<Action> {
+        let (State::Draining(_), Some(leaving)) = (&self.state, &self.leaving) else {
+            return Vec::new();
+        };
+        if now >= leaving.until {
+            self.drain_failed("it was not done in time".to_owned())
+        } else if self.etcd_is_silent(now) {
+            self.drain_failed("etcd does not answer".to_owned())
+        } else {
+            Vec::new()
+        }
     }
 
     /// Everything is as it was.
@@ -51,13 +71,11 @@ impl Machine {
             return Vec::new();
         };
         let copy = copy.clone();
-        let mut actions = self.give_up(reason);
         if self.terminating {
-            actions.extend(self.fence(None));
-        } else {
-            self.state = State::Paired(copy);
+            return self.fence(None);
         }
-        actions
+        self.state = State::Paired(copy);
+        self.give_up(reason)
     }
 
     pub(super) fn give_up(&mut self, reason: String) -> Vec<Action> {

@@ -1,12 +1,12 @@
-//! With a lease in etcd: acquiring it, keeping it, recording who has what, and ending in time.
+//! A lease in etcd: keeping it, recording who has what, and ending in time.
 
 use std::time::Duration;
 
-use super::{Action, Commitment, LeasePolicy, Machine, PeerAnswer, Reading, Source, State, Transaction};
+use super::{Action, Commitment, Machine, State, Transaction};
 use crate::{
-    Ballot, Evidence, SlotCopy, Stale, Term,
-    record::{Behind, Holder, OperationId, Outcome, OutcomeRecord, StateRecord, Unmerged, WantedChange},
-    timing::{Moment, Timing},
+    Ballot, SlotCopy,
+    record::{Behind, OutcomeRecord, StateRecord},
+    timing::Moment,
 };
 
 /// A lease of this process.
@@ -20,13 +20,15 @@ pub(super) struct Tenure {
     renewed: Moment,
     /// When the peer was last asked for a promise.
     asked: Moment,
+    /// When the last promise was asked for that it has given.
+    promised: Option<Moment>,
     recorded: Recorded,
     pending: Option<Pending>,
     /// An answer to a `want` that the next transaction carries.
-    outcome: Option<OutcomeRecord>,
+    pub(super) outcome: Option<OutcomeRecord>,
     /// Since when the peer has been behind.
     alone_since: Moment,
-    pub(super) engine_up: bool,
+    engine_up: bool,
 }
 
 /// Whether etcd says that the peer has all that is stored.
@@ -44,396 +46,48 @@ struct Pending {
     recorded: Recorded,
 }
 
-/// What a slot knows of etcd.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Register {
-    reading: Option<Reading>,
-    /// What the lease that is being asked for would make the state.
-    claimed: Option<StateRecord>,
-    /// A transaction was sent and nothing was heard of it yet. It may be one of an earlier tenure, whose answer must not
-    /// be taken for another's.
-    unanswered: bool,
-    /// When the state of `reading` was first seen.
-    state_since: Moment,
-    /// When the last question was sent that etcd answered.
-    answered: Option<Moment>,
-    registered: bool,
-    /// What was asked for last and has been taken up: a reading from before the answer still shows it.
-    taken_up: Option<OperationId>,
-    /// Nothing is acquired before (R5): the last process of this guard, or this one, may have promised so.
-    quiet_until: Moment,
-    promised_until: Moment,
-}
-
-impl Register {
-    pub fn new(quiet_until: Moment) -> Self {
+impl Tenure {
+    /// `state` was put by the acquisition, whose question was sent at `sent`.
+    pub fn new(now: Moment, sent: Moment, deadline: Moment, state: StateRecord) -> Self {
         Self {
-            reading: None,
-            claimed: None,
-            unanswered: false,
-            state_since: quiet_until,
-            answered: None,
-            registered: false,
-            taken_up: None,
-            quiet_until,
-            promised_until: Moment::new(Duration::ZERO),
+            state,
+            deadline,
+            renewed: sent,
+            asked: sent,
+            promised: None,
+            recorded: Recorded::Alone,
+            pending: None,
+            outcome: None,
+            alone_since: now,
+            engine_up: false,
         }
     }
-}
 
-impl Tenure {
     pub fn ballot(&self) -> Ballot {
         self.state.ballot()
+    }
+
+    /// Etcd says so, and nothing is under way that could make it otherwise.
+    fn is_recorded_alone(&self) -> bool {
+        self.recorded == Recorded::Alone && self.pending.is_none()
     }
 }
 
 impl Machine {
-    fn policy(&self) -> Option<&LeasePolicy> {
-        match &self.source {
-            Source::Lease(policy) => Some(policy),
-            Source::Assignment => None,
-        }
-    }
-
-    /// What holds when there are no leases, for those who ask without one.
-    fn timing(&self) -> Timing {
-        self.policy().map_or(Timing::PROTOCOL, |policy| policy.timing)
-    }
-
     /// When the gate shuts by itself.
     pub fn deadline(&self) -> Option<Moment> {
         self.tenure.as_ref().map(|tenure| tenure.deadline)
     }
 
-    /// Whether etcd is behind what this volume has seen: it was restored from an old snapshot, or formed anew.
-    pub fn is_regressed(&self) -> bool {
-        let Some(reading) = &self.register.reading else {
-            return false;
-        };
-        let known = reading.state.as_ref().map_or(Ballot::NONE, StateRecord::ballot);
-        reading.sent > self.raised && known < self.highest.ballot
-    }
-
-    pub(super) fn is_unmerged(&self) -> bool {
-        let state = self
-            .register
-            .reading
-            .as_ref()
-            .and_then(|reading| reading.state.as_ref());
-        state
-            .and_then(|state| state.unmerged.as_ref())
-            .is_some_and(|passed_over| passed_over.volume == self.identity.copy.volume)
-    }
-
-    /// Whether etcd may say that this copy was passed over when `ballot` was acquired, and this slot has not read it.
-    pub(super) fn may_be_passed_over(&self, ballot: Ballot) -> bool {
-        let read = self
-            .register
-            .reading
-            .as_ref()
-            .and_then(|reading| reading.state.as_ref());
-        self.policy().is_some() && read.is_none_or(|state| state.ballot() < ballot)
-    }
-
     /// Whether this slot, as the primary, has passed that copy over.
     pub(super) fn has_passed_over(&self, copy: &SlotCopy) -> bool {
-        let unmerged = self
-            .tenure
-            .as_ref()
-            .and_then(|tenure| tenure.state.unmerged.as_ref());
+        let state = self.tenure.as_ref().map(|tenure| &tenure.state);
+        let unmerged = state.and_then(|state| state.unmerged.as_ref());
         unmerged.is_some_and(|passed_over| passed_over.volume == copy.volume)
     }
 
-    fn etcd_is_silent(&self, now: Moment) -> bool {
-        let silence = self.timing().silence;
-        self.register
-            .answered
-            .is_none_or(|answered| now.since(answered) > silence)
-    }
-
-    pub(super) fn registered(&mut self, now: Moment) -> Vec<Action> {
-        self.register.registered = true;
-        self.candidate(now)
-    }
-
-    pub(super) fn read(&mut self, now: Moment, reading: Reading) -> Vec<Action> {
-        if self
-            .register
-            .reading
-            .as_ref()
-            .is_some_and(|known| known.sent > reading.sent)
-        {
-            return Vec::new();
-        }
-        self.answered(reading.sent);
-        let known = self.register.reading.as_ref().map(|known| known.revision);
-        if known != Some(reading.revision) {
-            self.register.state_since = now;
-        }
-        let session = &self.identity.session;
-        let own = |state: &&StateRecord| {
-            state
-                .holder
-                .as_ref()
-                .is_some_and(|holder| holder.session == *session)
-        };
-        let evidence = reading
-            .state
-            .as_ref()
-            .filter(|state| !own(state))
-            .map(|state| Evidence {
-                ballot: state.ballot(),
-                holder: state.holder.as_ref().map(|holder| holder.site.clone()),
-            });
-        self.register.reading = Some(reading);
-        let mut actions = Vec::new();
-        // What this process itself has acquired it learns by `Acquired`.
-        if let Some(evidence) = evidence
-            && evidence.ballot > self.highest.ballot
-        {
-            actions.extend(self.superseded(now, evidence));
-        }
-        if self.is_regressed() {
-            let known = self
-                .register
-                .reading
-                .as_ref()
-                .and_then(|reading| reading.state.as_ref());
-            actions.push(Action::Distrust(Stale::Older {
-                claimed: known.map_or(Ballot::NONE, StateRecord::ballot),
-                seen: self.highest.ballot,
-            }));
-        }
-        match self.state {
-            State::Boot => actions.extend(self.settle(now)),
-            // By way of Fenced, where the engine's end is waited for.
-            State::Follower if self.is_unmerged() => {
-                self.state = State::Fenced;
-                actions.extend([Action::CloseIncoming, Action::StopEngine]);
-            }
-            State::Quarantine if !self.is_unmerged() => actions.extend(self.settle(now)),
-            _ => {}
-        }
-        actions.extend(self.wanted(now));
-        actions.extend(self.candidate(now));
-        actions
-    }
-
-    fn answered(&mut self, sent: Moment) {
-        self.register.answered = self.register.answered.max(Some(sent));
-    }
-
-    /// Somebody asks something of the holder.
-    fn wanted(&mut self, now: Moment) -> Vec<Action> {
-        let Some(want) = self
-            .register
-            .reading
-            .as_ref()
-            .and_then(|reading| reading.want.clone())
-        else {
-            return Vec::new();
-        };
-        if self.tenure.is_none() {
-            return Vec::new();
-        }
-        if want.change == WantedChange::Force {
-            // A person has decided: what this slot would still store is what may be lost.
-            let outranked = want.era > self.highest.ballot.era && want.to != self.identity.site;
-            if !outranked || !self.state.serves() {
-                return Vec::new();
-            }
-            let mut actions = self.fence(None);
-            actions.push(Action::Release);
-            return actions;
-        }
-        if self.register.taken_up.as_ref() == Some(&want.operation) {
-            return Vec::new();
-        }
-        let paired_with = match &self.state {
-            State::Paired(copy) => Some(copy.clone()),
-            State::Alone => None,
-            // It is known in a moment, or nobody's to answer any more.
-            _ => return Vec::new(),
-        };
-        let message = if want.era < self.highest.ballot.era {
-            "it was asked in an era that has ended"
-        } else if want.to == self.identity.site {
-            "that site is the primary already"
-        } else if want.to != self.identity.peer {
-            "that site has no copy of this store"
-        } else if let Some(copy) = paired_with {
-            self.register.taken_up = Some(want.operation.clone());
-            return self.drain(now, copy, Some(want.operation));
-        } else {
-            "NotInStep: the other copy lacks something; wait until it is Replicated"
-        };
-        self.register.taken_up = Some(want.operation.clone());
-        self.answer(OutcomeRecord {
-            operation: want.operation,
-            outcome: Outcome::Refused,
-            message: message.to_owned(),
-        });
-        Vec::new()
-    }
-
-    /// R4: asks for the lease if nobody has it and this slot may.
-    fn candidate(&mut self, now: Moment) -> Vec<Action> {
-        let Some(state) = self.claim(now) else {
-            return Vec::new();
-        };
-        let revision = self
-            .register
-            .reading
-            .as_ref()
-            .map_or(0, |reading| reading.revision);
-        self.state = State::Candidate;
-        self.since = now;
-        self.register.claimed = Some(state.clone());
-        // What comes in under the old term ends before the new one is taken (R3).
-        vec![Action::CloseIncoming, Action::Acquire { revision, state }]
-    }
-
-    /// The state this slot would write as the next holder, if it may be that.
-    fn claim(&self, now: Moment) -> Option<StateRecord> {
-        let policy = self.policy()?;
-        let reading = self.register.reading.as_ref()?;
-        let free = self.state == State::Follower
-            && !self.terminating
-            && self.register.registered
-            && reading.lease.is_none()
-            && now >= self.register.promised_until;
-        if !free {
-            return None;
-        }
-        let claim = |unmerged: Option<Unmerged>| {
-            let last = reading.state.as_ref();
-            StateRecord {
-                era: reading.era.max(last.map_or(reading.era, |last| last.era)),
-                term: Term(last.map_or(0, |last| last.term.0) + 1),
-                holder: Some(Holder {
-                    site: self.identity.site.clone(),
-                    volume: self.identity.copy.volume.clone(),
-                    session: self.identity.session.clone(),
-                }),
-                paired: false,
-                peer: None,
-                behind: None,
-                hand_over: None,
-                unmerged,
-            }
-        };
-        let Some(last) = &reading.state else {
-            let new = self.highest == Evidence::NONE;
-            return (policy.preferred && new).then(|| claim(None));
-        };
-        if last.ballot() < self.highest.ballot {
-            return None;
-        }
-        let me = &self.identity;
-        let mine = |passed_over: &Unmerged| passed_over.volume == me.copy.volume;
-        if last.unmerged.as_ref().is_some_and(mine) {
-            return None;
-        }
-        let kept = last.unmerged.clone();
-        let last_holder = last
-            .holder
-            .as_ref()
-            .is_some_and(|holder| holder.volume == me.copy.volume);
-        if last_holder {
-            return Some(claim(kept));
-        }
-        if let Some(hand_over) = &last.hand_over {
-            let given = hand_over.to_volume == me.copy.volume;
-            let untaken = hand_over.from_volume == me.copy.volume
-                && now.since(self.register.state_since) >= policy.timing.untaken;
-            return (given || untaken).then(|| claim(kept));
-        }
-        // Of the follower's last process nobody knows what it has promised.
-        if now < self.register.quiet_until {
-            return None;
-        }
-        let named = last.peer.as_ref() == Some(&me.copy);
-        if named && last.paired {
-            return Some(claim(kept));
-        }
-        let forced = reading.want.as_ref().is_some_and(|want| {
-            want.change == WantedChange::Force && want.to == me.site && want.era > last.era
-        });
-        let near = named
-            && !policy.max_behind.is_zero()
-            && last
-                .behind
-                .as_ref()
-                .is_some_and(|behind| Duration::from_secs(behind.seconds) <= policy.max_behind);
-        let passed_over = last.holder.as_ref().map(|holder| Unmerged {
-            site: holder.site.clone(),
-            volume: holder.volume.clone(),
-            term: last.term,
-        });
-        (forced || near).then(|| claim(passed_over.or(kept)))
-    }
-
-    pub(super) fn acquired(&mut self, now: Moment, sent: Moment) -> Vec<Action> {
-        let timing = self.timing();
-        self.answered(sent);
-        let claimed = self
-            .register
-            .claimed
-            .take()
-            .filter(|_| self.state == State::Candidate);
-        if self.state == State::Candidate {
-            self.state = State::Follower;
-        }
-        let deadline = sent + timing.deadline;
-        let Some(state) = claimed.filter(|state| state.ballot() > self.highest.ballot && now < deadline)
-        else {
-            // Superseded meanwhile, or told to end.
-            return vec![Action::Release];
-        };
-        self.highest = Evidence {
-            ballot: state.ballot(),
-            holder: Some(self.identity.site.clone()),
-        };
-        self.raised = now;
-        self.tenure = Some(Tenure {
-            state,
-            deadline,
-            renewed: sent,
-            asked: sent,
-            recorded: Recorded::Alone,
-            pending: None,
-            outcome: self.forced_outcome(),
-            alone_since: now,
-            engine_up: false,
-        });
-        let mut actions = vec![Action::Record(self.highest.clone())];
-        actions.extend(self.promote(now));
-        actions
-    }
-
-    /// What is said to who forced this acquisition.
-    fn forced_outcome(&self) -> Option<OutcomeRecord> {
-        let want = self.register.reading.as_ref()?.want.as_ref()?;
-        let mine = want.change == WantedChange::Force && want.to == self.identity.site;
-        mine.then(|| OutcomeRecord {
-            operation: want.operation.clone(),
-            outcome: Outcome::Done,
-            message: String::new(),
-        })
-    }
-
-    pub(super) fn not_acquired(&mut self) -> Vec<Action> {
-        self.register.claimed = None;
-        if self.state == State::Candidate {
-            self.state = State::Follower;
-            // The next reading says who has it.
-            self.register.reading = None;
-        }
-        Vec::new()
-    }
-
     pub(super) fn kept(&mut self, sent: Moment) -> Vec<Action> {
-        self.answered(sent);
+        self.register.answered(sent);
         self.extend(sent)
     }
 
@@ -449,36 +103,62 @@ impl Machine {
         }
     }
 
-    /// R7: whoever has no lease shuts at once.
-    pub(super) fn lease_lost(&mut self) -> Vec<Action> {
-        if self.tenure.take().is_none() {
+    /// R7: whoever has no lease shuts at once; but for R5, where the peer's word stands for the lease.
+    pub(super) fn lease_lost(&mut self, now: Moment) -> Vec<Action> {
+        let Some(tenure) = &self.tenure else {
+            return Vec::new();
+        };
+        let within = self.timing().deadline;
+        let promised = tenure.promised.is_some_and(|sent| now < sent + within);
+        match self.state {
+            // An etcd that has forgotten all of this knows no lease of it either.
+            State::Paired(_) if self.is_regressed() => Vec::new(),
+            State::Paired(_) if promised => self.regain(),
+            State::Fenced => {
+                self.tenure = None;
+                Vec::new()
+            }
+            _ => {
+                self.tenure = None;
+                self.fence(None)
+            }
+        }
+    }
+
+    /// The lease ran out in etcd while etcd was silent. Nobody has taken the store, so this slot takes another lease for
+    /// the same ballot.
+    fn regain(&mut self) -> Vec<Action> {
+        let Some((reading, tenure)) = self.register.reading.as_ref().zip(self.tenure.as_ref()) else {
+            return Vec::new();
+        };
+        let free = reading.lease.is_none() && reading.state.as_ref() == Some(&tenure.state);
+        if !free || self.register.acquiring {
             return Vec::new();
         }
-        match self.state {
-            State::Fenced => Vec::new(),
-            _ => self.fence(None),
+        self.register.acquiring = true;
+        vec![Action::Acquire {
+            revision: reading.revision,
+            state: tenure.state.clone(),
+        }]
+    }
+
+    /// Another lease is this process's, for the ballot it has.
+    pub(super) fn regained(&mut self, now: Moment, sent: Moment) -> Vec<Action> {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.renewed = now;
         }
+        self.extend(sent)
     }
 
     /// R5, as the primary: each write is confirmed by the peer's own disk, so the peer's word is as good as etcd's.
     pub(super) fn promised(&mut self, sent: Moment) -> Vec<Action> {
-        match self.state {
-            State::Paired(_) => self.extend(sent),
+        match (&self.state, &mut self.tenure) {
+            (State::Paired(_), Some(tenure)) => {
+                tenure.promised = tenure.promised.max(Some(sent));
+                self.extend(sent)
+            }
             _ => Vec::new(),
         }
-    }
-
-    /// R5, as the follower.
-    pub(super) fn asked(&mut self, now: Moment, ballot: Ballot) -> Vec<Action> {
-        let answer = if self.state != State::Follower || ballot != self.highest.ballot {
-            PeerAnswer::Decline
-        } else if self.etcd_is_silent(now) {
-            self.register.promised_until = now + self.timing().ttl;
-            PeerAnswer::Promise
-        } else {
-            PeerAnswer::KeepAlive
-        };
-        vec![Action::AnswerPeer(answer)]
     }
 
     pub(super) fn withhold(&mut self, now: Moment) -> Vec<Action> {
@@ -492,10 +172,7 @@ impl Machine {
 
     /// What was waited for in Withholding: from now on the engine stores alone, and etcd says so.
     fn alone_if_recorded(&mut self) -> Vec<Action> {
-        let recorded = self
-            .tenure
-            .as_ref()
-            .is_some_and(|tenure| tenure.recorded == Recorded::Alone && tenure.pending.is_none());
+        let recorded = self.tenure.as_ref().is_some_and(Tenure::is_recorded_alone);
         if self.state == State::Withholding && recorded {
             self.state = State::Alone;
             return vec![Action::CloseRelay, Action::Pair];
@@ -509,16 +186,19 @@ impl Machine {
         }
     }
 
-    pub(super) fn serve_if_recorded(&mut self, now: Moment) -> Vec<Action> {
+    pub(super) fn engine_greets(&mut self, now: Moment) -> Vec<Action> {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.engine_up = true;
+        }
+        self.serve_if_recorded(now)
+    }
+
+    fn serve_if_recorded(&mut self, now: Moment) -> Vec<Action> {
         let Some(tenure) = &self.tenure else {
             return Vec::new();
         };
-        let ready = self.state == State::Promoting
-            && tenure.engine_up
-            && tenure.recorded == Recorded::Alone
-            && tenure.pending.is_none()
-            && now < tenure.deadline;
-        if ready {
+        let ready = self.state == State::Promoting && tenure.engine_up && tenure.is_recorded_alone();
+        if ready && now < tenure.deadline {
             self.serve(Some(tenure.deadline))
         } else {
             Vec::new()
@@ -526,11 +206,11 @@ impl Machine {
     }
 
     pub(super) fn committed(&mut self, now: Moment, commitment: Commitment) -> Vec<Action> {
-        // Of an earlier tenure, if this one has nothing pending: it says nothing of this one.
-        self.register.unanswered = false;
+        self.register.committing = false;
         let Some(tenure) = &mut self.tenure else {
             return Vec::new();
         };
+        // It was an earlier tenure's, and says nothing of this one.
         let Some(pending) = tenure.pending.take() else {
             return Vec::new();
         };
@@ -546,7 +226,7 @@ impl Machine {
                 if pending.recorded != Recorded::Alone || tenure.recorded != Recorded::Alone {
                     tenure.recorded = Recorded::Unknown;
                 }
-                // Tried anew with the next look at the clock.
+                // It is sent again at once.
                 tenure.outcome = tenure.outcome.take().or(pending.transaction.outcome);
                 return Vec::new();
             }
@@ -570,7 +250,7 @@ impl Machine {
     pub(super) fn next_transaction(&mut self, now: Moment) -> Option<Action> {
         let behind = self.behind_now(now);
         let tenure = self.tenure.as_mut()?;
-        if self.register.unanswered || tenure.state.ballot() != self.highest.ballot {
+        if self.register.committing || tenure.state.ballot() != self.highest.ballot {
             return None;
         }
         let mut state = tenure.state.clone();
@@ -609,7 +289,7 @@ impl Machine {
             transaction: transaction.clone(),
             recorded,
         });
-        self.register.unanswered = true;
+        self.register.committing = true;
         Some(Action::Commit(transaction))
     }
 
@@ -624,46 +304,48 @@ impl Machine {
     }
 
     pub(super) fn tick(&mut self, now: Moment) -> Vec<Action> {
-        let timing = self.timing();
-        let mut actions = Vec::new();
-        if let Some(tenure) = &self.tenure {
-            let late = match self.state {
-                State::Withholding => now.since(self.since) >= timing.withhold,
-                State::Promoting => now.since(self.since) >= timing.promote,
-                _ => false,
-            };
-            if self.state != State::Fenced && (now >= tenure.deadline || late) {
-                actions.extend(self.fence(None));
-                return actions;
-            }
+        if let Some(actions) = self.too_late(now) {
+            return actions;
         }
-        let silent = self.etcd_is_silent(now);
-        if let Some(tenure) = &mut self.tenure
-            && self.state != State::Fenced
-        {
-            if now.since(tenure.renewed) >= timing.renew {
-                tenure.renewed = now;
-                actions.push(Action::KeepAlive);
-            }
-            if matches!(self.state, State::Paired(_)) && silent && now.since(tenure.asked) >= timing.heartbeat
-            {
-                tenure.asked = now;
-                actions.push(Action::AskPeer);
-            }
-        }
-        if let (State::Draining(_), Some(leaving)) = (&self.state, &self.leaving)
-            && now.since(leaving.since) >= timing.switchover
-        {
-            actions.extend(self.drain_failed(format!("not done within {:?}", timing.switchover)));
-        }
+        let mut actions = self.drains_too_long(now);
+        actions.extend(self.keep(now));
         actions.extend(self.candidate(now));
         actions
     }
 
-    /// Answers who asked, with the next transaction.
-    pub(super) fn answer(&mut self, outcome: OutcomeRecord) {
-        if let Some(tenure) = &mut self.tenure {
-            tenure.outcome = Some(outcome);
+    /// The lease may be another's, or what was to be done under it is not done in time.
+    fn too_late(&mut self, now: Moment) -> Option<Vec<Action>> {
+        let timing = self.timing();
+        let tenure = self.tenure.as_ref().filter(|_| self.state != State::Fenced)?;
+        let waited = now.since(self.since);
+        match self.state {
+            _ if now >= tenure.deadline => Some(self.fence(None)),
+            State::Withholding if waited >= timing.withhold => Some(self.fence(None)),
+            State::Promoting if waited >= timing.promote => {
+                let mut actions = self.fence(None);
+                // Nothing was stored that could be missed elsewhere.
+                actions.push(Action::Release);
+                Some(actions)
+            }
+            _ => None,
         }
+    }
+
+    fn keep(&mut self, now: Moment) -> Vec<Action> {
+        let timing = self.timing();
+        let asks = matches!(self.state, State::Paired(_)) && self.etcd_is_silent(now);
+        let Some(tenure) = self.tenure.as_mut().filter(|_| self.state != State::Fenced) else {
+            return Vec::new();
+        };
+        let mut actions = Vec::new();
+        if now.since(tenure.renewed) >= timing.renew {
+            tenure.renewed = now;
+            actions.push(Action::KeepAlive);
+        }
+        if asks && now.since(tenure.asked) >= timing.heartbeat {
+            tenure.asked = now;
+            actions.push(Action::AskPeer);
+        }
+        actions
     }
 }

@@ -1,21 +1,22 @@
 //! The states of one guard, and what it does on each event.
 //!
-//! This file has what holds whatever the role comes from; `lease.rs` what comes with a lease in etcd, `hand_over.rs` how
-//! a primary leaves in good order.
+//! This file has what holds whatever the role comes from. With leases come `register.rs`, what a slot knows of etcd;
+//! `claim.rs`, who may take a store; `lease.rs`, keeping it; `want.rs`, what people ask for; `hand_over.rs`, leaving in
+//! good order.
 
+mod claim;
 mod hand_over;
 mod lease;
+mod register;
 mod vocabulary;
+mod want;
 
 pub use vocabulary::{
     Action, Commitment, Event, Identity, LeasePolicy, PeerAnswer, Reading, Refusal, Role, Source, State,
     Transaction,
 };
 
-use self::{
-    lease::{Register, Tenure},
-    vocabulary::Leaving,
-};
+use self::{lease::Tenure, register::Register, vocabulary::Leaving};
 use crate::{Assignment, Ballot, Evidence, Site, timing::Moment};
 
 /// The role of one slot.
@@ -98,7 +99,7 @@ impl Machine {
             Event::Acquired { sent } => self.acquired(now, sent),
             Event::NotAcquired => self.not_acquired(),
             Event::Kept { sent } => self.kept(sent),
-            Event::LeaseLost => self.lease_lost(),
+            Event::LeaseLost => self.lease_lost(now),
             Event::Committed(commitment) => self.committed(now, commitment),
             Event::Promised { sent } => self.promised(sent),
             Event::Asked(ballot) => self.asked(now, ballot),
@@ -192,7 +193,7 @@ impl Machine {
             let release = self.tenure.take().map(|_| Action::Release);
             return release.into_iter().chain([Action::Exit]).collect();
         }
-        if self.is_unmerged() {
+        if self.is_quarantined() {
             self.state = State::Quarantine;
             return Vec::new();
         }
@@ -263,7 +264,7 @@ impl Machine {
             Err(stale) => return vec![Action::Refuse(stale.into())],
         };
         let mut actions = more.map_or_else(Vec::new, |more| self.superseded(now, more));
-        actions.push(if self.may_be_passed_over(ballot) {
+        actions.push(if self.may_be_unmerged(ballot) {
             Action::Refuse(Refusal::Unread(ballot))
         } else {
             Action::Admit
@@ -276,12 +277,10 @@ impl Machine {
         if self.state != State::Promoting || role != Role::Primary {
             return Vec::new();
         }
-        match &mut self.tenure {
-            Some(tenure) => {
-                tenure.engine_up = true;
-                self.serve_if_recorded(now)
-            }
-            None => self.serve(None),
+        if self.tenure.is_some() {
+            self.engine_greets(now)
+        } else {
+            self.serve(None)
         }
     }
 
@@ -300,14 +299,13 @@ impl Machine {
                 vec![Action::StartEngine(self.role())]
             }
             State::Alone | State::Pairing(_) | State::Paired(_) | State::Withholding | State::Draining(_) => {
-                let mut actions = match self.state {
-                    State::Draining(_) => self.give_up("the engine has ended".to_owned()),
-                    _ => Vec::new(),
-                };
+                let mut actions = vec![Action::ShutGate, Action::CloseRelay];
+                if matches!(self.state, State::Draining(_)) {
+                    actions.extend(self.give_up("the engine has ended".to_owned()));
+                }
                 self.state = State::Promoting;
                 self.since = now;
                 self.engine_is_gone();
-                actions.extend([Action::ShutGate, Action::CloseRelay]);
                 if self.terminating {
                     self.state = State::Fenced;
                     actions.extend(self.settle(now));
@@ -337,8 +335,15 @@ impl Machine {
             State::Promoting | State::Alone | State::Pairing(_) | State::Paired(_) | State::Withholding => {
                 self.fence(None)
             }
-            // It ends as it would; the end is seen to afterwards.
-            State::Draining(_) | State::Demoting | State::Fenced => Vec::new(),
+            // It ends as it would, but sooner; the end is seen to afterwards.
+            State::Draining(_) => {
+                let soon = now + self.timing().leave;
+                if let Some(leaving) = &mut self.leaving {
+                    leaving.until = leaving.until.min(soon);
+                }
+                Vec::new()
+            }
+            State::Demoting | State::Fenced => Vec::new(),
         }
     }
 }

@@ -102,9 +102,10 @@ pub enum Event {
     NotAcquired,
     /// The lease was kept alive, by this guard or by the peer for it; the attempt was sent at `sent`.
     Kept { sent: Moment },
-    /// Etcd knows the lease no more.
+    /// Etcd knows the lease no more. Who hears of that reads etcd again, and tells what it says before this: it may have
+    /// forgotten more than the lease.
     LeaseLost,
-    /// How the last `Commit` ended.
+    /// How the last `Commit` ended. Follows each once, also when the lease was lost meanwhile.
     Committed(Commitment),
     /// The peer, without etcd itself, acquires nothing for a TTL; the question was sent at `sent` (R5).
     Promised { sent: Moment },
@@ -170,7 +171,8 @@ pub enum Action {
     Refuse(Refusal),
     /// Say that the source of the role is behind what this volume has seen.
     Distrust(Stale),
-    /// Begin to ask etcd for the lease; `Acquired` or `NotAcquired` follows.
+    /// Begin to ask etcd for the lease; `Acquired` or `NotAcquired` follows. Also ordered by who holds the store and whose
+    /// lease has run out in a silent etcd: `state` is then what etcd has.
     Acquire {
         /// The state's revision that it is asked for on.
         revision: i64,
@@ -231,7 +233,8 @@ pub enum Refusal {
 /// A planned hand-over under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Leaving {
-    pub since: Moment,
+    /// When it is given up.
+    pub until: Moment,
     /// Absent when the guard was told to end.
     pub operation: Option<OperationId>,
     /// Once both copies were found equal.

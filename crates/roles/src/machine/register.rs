@@ -1,0 +1,198 @@
+//! What a slot knows of etcd, and whether that can be so.
+
+use std::time::Duration;
+
+use super::{Action, LeasePolicy, Machine, PeerAnswer, Reading, Source, State};
+use crate::{
+    Ballot, Evidence, Stale,
+    record::{OperationId, StateRecord},
+    timing::{Moment, Timing},
+};
+
+/// What a slot knows of etcd.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Register {
+    /// The last one that contradicts nothing.
+    pub reading: Option<Reading>,
+    /// The last one contradicts what this slot knows: etcd was restored from an old snapshot, or formed anew.
+    regressed: bool,
+    /// When the state of `reading` was first seen.
+    pub state_since: Moment,
+    /// When the last question was sent that etcd answered.
+    answered: Option<Moment>,
+    pub registered: bool,
+    /// What the lease that is being asked for would make the state.
+    pub claimed: Option<StateRecord>,
+    /// A lease was asked for and nothing was heard of it yet.
+    pub acquiring: bool,
+    /// A transaction was sent and nothing was heard of it yet. It may be one of an earlier tenure, whose answer must not
+    /// be taken for another's.
+    pub committing: bool,
+    /// What was asked for last and has been taken up: a reading from before the answer still shows it.
+    pub taken_up: Option<OperationId>,
+    /// Nothing is acquired before (R5): the last process of this guard, or this one, may have promised so.
+    pub quiet_until: Moment,
+    pub promised_until: Moment,
+}
+
+impl Register {
+    pub fn new(quiet_until: Moment) -> Self {
+        Self {
+            reading: None,
+            regressed: false,
+            state_since: quiet_until,
+            answered: None,
+            registered: false,
+            claimed: None,
+            acquiring: false,
+            committing: false,
+            taken_up: None,
+            quiet_until,
+            promised_until: Moment::new(Duration::ZERO),
+        }
+    }
+
+    pub fn regressed(&self) -> bool {
+        self.regressed
+    }
+
+    pub fn state(&self) -> Option<&StateRecord> {
+        self.reading.as_ref()?.state.as_ref()
+    }
+
+    pub fn answered(&mut self, sent: Moment) {
+        self.answered = self.answered.max(Some(sent));
+    }
+}
+
+impl Machine {
+    pub(super) fn policy(&self) -> Option<&LeasePolicy> {
+        match &self.source {
+            Source::Lease(policy) => Some(policy),
+            Source::Assignment => None,
+        }
+    }
+
+    /// What holds when there are no leases, for those who ask without one.
+    pub(super) fn timing(&self) -> Timing {
+        self.policy().map_or(Timing::PROTOCOL, |policy| policy.timing)
+    }
+
+    /// Whether etcd is behind what this slot has seen: it was restored from an old snapshot, or formed anew. It is taken
+    /// for silent then, until a person has seen to it.
+    pub fn is_regressed(&self) -> bool {
+        self.register.regressed
+    }
+
+    /// Whether etcd says that this copy was passed over, so that it may hold stored mail which the primary lacks.
+    pub(super) fn is_unmerged(&self) -> bool {
+        let unmerged = self.register.state().and_then(|state| state.unmerged.as_ref());
+        unmerged.is_some_and(|passed_over| passed_over.volume == self.identity.copy.volume)
+    }
+
+    /// Whether this copy was passed over when `ballot` was acquired, or etcd may say so and this slot has not read it.
+    pub(super) fn may_be_unmerged(&self, ballot: Ballot) -> bool {
+        let unread = self.register.state().is_none_or(|state| state.ballot() < ballot);
+        self.policy().is_some() && (unread || self.is_unmerged())
+    }
+
+    pub(super) fn etcd_is_silent(&self, now: Moment) -> bool {
+        let silence = self.timing().silence;
+        let silent = |answered| now.since(answered) > silence;
+        self.register.regressed || self.register.answered.is_none_or(silent)
+    }
+
+    pub(super) fn registered(&mut self, now: Moment) -> Vec<Action> {
+        self.register.registered = true;
+        self.candidate(now)
+    }
+
+    pub(super) fn read(&mut self, now: Moment, reading: Reading) -> Vec<Action> {
+        let known = self
+            .register
+            .reading
+            .as_ref()
+            .map(|known| (known.sent, known.revision));
+        if known.is_some_and(|(sent, _)| sent > reading.sent) {
+            return Vec::new();
+        }
+        let contradiction = self.contradiction(&reading);
+        self.register.regressed = contradiction.is_some();
+        if let Some(stale) = contradiction {
+            let mut actions = vec![Action::Distrust(stale)];
+            if self.state == State::Boot {
+                actions.extend(self.settle(now));
+            }
+            return actions;
+        }
+        self.register.answered(reading.sent);
+        if known.map(|(_, revision)| revision) != Some(reading.revision) {
+            self.register.state_since = now;
+        }
+        let evidence = self.evidence(&reading);
+        self.register.reading = Some(reading);
+        let mut actions = Vec::new();
+        if let Some(evidence) = evidence {
+            actions.extend(self.superseded(now, evidence));
+        }
+        match self.state {
+            State::Boot => actions.extend(self.settle(now)),
+            // By way of Fenced, where the engine's end is waited for.
+            State::Follower if self.is_quarantined() => {
+                self.state = State::Fenced;
+                actions.extend([Action::CloseIncoming, Action::StopEngine]);
+            }
+            State::Quarantine if !self.is_quarantined() => actions.extend(self.settle(now)),
+            _ => {}
+        }
+        actions.extend(self.wanted(now));
+        actions.extend(self.candidate(now));
+        actions
+    }
+
+    /// Why this answer can't be what the majority has agreed on.
+    fn contradiction(&self, reading: &Reading) -> Option<Stale> {
+        let claimed = reading.state.as_ref().map_or(Ballot::NONE, StateRecord::ballot);
+        let seen = self.highest.ballot;
+        // What was asked before something was seen says nothing against it.
+        if claimed < seen && reading.sent > self.raised {
+            return Some(Stale::Older { claimed, seen });
+        }
+        let known = self.register.reading.as_ref().map_or(0, |known| known.revision);
+        if reading.revision < known {
+            return Some(Stale::Rewound(claimed));
+        }
+        let holder = reading.state.as_ref().and_then(|state| state.holder.as_ref());
+        match (&self.highest.holder, holder) {
+            (Some(known), Some(holder)) if claimed == seen && holder.site != *known => Some(Stale::Taken {
+                ballot: claimed,
+                holder: known.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What is seen there that outranks all before. What this process itself has acquired it learns by `Acquired`.
+    fn evidence(&self, reading: &Reading) -> Option<Evidence> {
+        let state = reading.state.as_ref()?;
+        let holder = state.holder.as_ref();
+        let own = holder.is_some_and(|holder| holder.session == self.identity.session);
+        (!own && state.ballot() > self.highest.ballot).then(|| Evidence {
+            ballot: state.ballot(),
+            holder: holder.map(|holder| holder.site.clone()),
+        })
+    }
+
+    /// R5, as the follower.
+    pub(super) fn asked(&mut self, now: Moment, ballot: Ballot) -> Vec<Action> {
+        let answer = if self.state != State::Follower || ballot != self.highest.ballot {
+            PeerAnswer::Decline
+        } else if self.etcd_is_silent(now) {
+            self.register.promised_until = now + self.timing().ttl;
+            PeerAnswer::Promise
+        } else {
+            PeerAnswer::KeepAlive
+        };
+        vec![Action::AnswerPeer(answer)]
+    }
+}
