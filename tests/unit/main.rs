@@ -3,6 +3,7 @@
 // Everything here is a test, helpers too: clippy lets tests unwrap.
 #![cfg(test)]
 
+mod alerts;
 mod api_server;
 mod committed;
 mod crds;
