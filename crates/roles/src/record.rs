@@ -122,7 +122,7 @@ pub enum WantedChange {
 pub struct OutcomeRecord {
     pub operation: OperationId,
     pub outcome: Outcome,
-    /// For people.
+    /// For people. Of a hand-over that was done: its digest, since whoever takes the store puts a state without the receipt.
     pub message: String,
 }
 

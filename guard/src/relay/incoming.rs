@@ -100,7 +100,7 @@ impl Incoming {
                 );
                 refuse(&mut stream, say, refusal.to_string()).await;
                 return Err(match refusal {
-                    Refusal::NotFollower(_) => Reason::NotFollower,
+                    Refusal::NotFollower(_) | Refusal::Unread(_) => Reason::NotFollower,
                     Refusal::Stale(_) => Reason::Stale,
                 });
             }
