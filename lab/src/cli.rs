@@ -112,6 +112,11 @@ pub enum Command {
         #[arg(value_enum)]
         suites: Vec<crate::suites::Suite>,
     },
+    /// Run a test over and over and write down every result; goes on where it was broken off.
+    Campaign {
+        #[arg(value_enum)]
+        campaign: crate::suites::Campaign,
+    },
     /// Run a command beside two control planes without nodes, with KUBECONFIG set.
     #[command(hide = true)]
     ApiOnly {

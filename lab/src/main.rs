@@ -114,6 +114,7 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Images { names } => stock::bring(&open()?, &names)?,
         Command::Demo => demo::demo(&name).await?,
         Command::Test { suites } => return suites::run(&suites).await,
+        Command::Campaign { campaign } => suites::campaign(campaign).await?,
         Command::ApiOnly { command } => return Ok(exit_code(api_only::beside(&command).await?)),
         Command::Agent { site } => agent::run(&name, site).await?,
         Command::Relay { site, milliseconds } => {

@@ -22,6 +22,9 @@ use crate::paths::LabFolder;
 pub struct Faults {
     #[serde(default)]
     pub cut: BTreeSet<Line>,
+    /// From one site to another, and not back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub one_way: BTreeSet<(Site, Site)>,
     /// Per cent of packets that are lost in each direction.
     #[serde(default)]
     pub loss: BTreeMap<Line, u8>,
@@ -45,6 +48,11 @@ impl Faults {
         self.cut.insert(line);
     }
 
+    /// Cuts one direction only.
+    pub fn cut_one_way(&mut self, from: Site, to: Site) {
+        self.one_way.insert((from, to));
+    }
+
     pub fn lose(&mut self, line: Line, percent: u8) {
         self.loss.insert(line, percent);
     }
@@ -61,6 +69,8 @@ impl Faults {
         };
         self.cut.remove(&line);
         self.loss.remove(&line);
+        self.one_way
+            .retain(|(from, to)| line != Line::Between(*from.min(to), *from.max(to)));
         if let Line::Site(site) = line {
             self.delay.remove(&site);
         }
@@ -69,6 +79,10 @@ impl Faults {
     /// One sentence for each, for people.
     pub fn sentences(&self) -> Vec<String> {
         let cut = self.cut.iter().map(|line| format!("{line} is cut"));
+        let one_way = self
+            .one_way
+            .iter()
+            .map(|(from, to)| format!("nothing comes from {from} to {to}"));
         let loss = self
             .loss
             .iter()
@@ -77,7 +91,7 @@ impl Faults {
             .delay
             .iter()
             .map(|(site, ms)| format!("{site} is {ms} ms away, each way"));
-        cut.chain(loss).chain(delay).collect()
+        cut.chain(one_way).chain(loss).chain(delay).collect()
     }
 }
 
@@ -153,6 +167,9 @@ mod tests {
             .cut
             .extend([Line::Site(Site::Pdsa1), Line::Site(Site::Pdsa2)]);
         faults.delay.insert(Site::Pdsa1, 40);
+        faults.cut_one_way(Site::Pdsa2, Site::Pdsa1);
+        faults.heal(Some(Line::Between(Site::Pdsa1, Site::Pdsa2)));
+        assert!(faults.one_way.is_empty());
         faults.heal(Some(Line::Site(Site::Pdsa1)));
         assert_eq!(faults.sentences(), ["pdsa2 is cut"]);
         faults.heal(None);

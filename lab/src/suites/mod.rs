@@ -2,6 +2,7 @@
 
 mod cargo;
 mod engines;
+mod faults;
 mod lab;
 mod mail;
 mod network_policy;
@@ -29,6 +30,8 @@ pub enum Suite {
     Engines,
     /// The main job from end to end: two agencies, real mail, faults
     Mail,
+    /// What happens to mail in a fault, seen from outside: lines, sites, stores, the roles' etcd
+    Faults,
 }
 
 impl Suite {
@@ -39,9 +42,23 @@ impl Suite {
 
     /// Why it can't run here, if it can't.
     fn obstacle(self) -> Option<&'static str> {
-        let needs_root = matches!(self, Suite::Lab | Suite::Engines | Suite::Mail);
+        let needs_root = matches!(self, Suite::Lab | Suite::Engines | Suite::Mail | Suite::Faults);
         (needs_root && !geteuid().is_root())
             .then_some("it needs root: `sudo -E env PATH=$PATH cargo lab test`")
+    }
+}
+
+/// Something that is done so often that it takes hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Campaign {
+    /// Every fault of the suite of that name, five times, into docs/reliability.md
+    Faults,
+}
+
+/// Runs a campaign, or what of it is still missing.
+pub async fn campaign(campaign: Campaign) -> anyhow::Result<()> {
+    match campaign {
+        Campaign::Faults => faults::campaign().await,
     }
 }
 
@@ -68,6 +85,7 @@ pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
             Suite::Lab => lab::run(&mut report).await?,
             Suite::Engines => engines::run(&mut report)?,
             Suite::Mail => mail::run(&mut report).await?,
+            Suite::Faults => faults::run(&mut report).await?,
         }
     }
     println!("{}", report.summary());

@@ -1,0 +1,91 @@
+//! What happens to mail in a fault, in a lab of its own: each fault under load, and then everything that was answered as
+//! stored is looked for. `docs/protocol.md` says what is to come of each.
+
+mod campaign;
+mod line;
+mod mend;
+mod observer;
+mod place;
+mod processes;
+mod silence;
+mod store;
+mod trial;
+
+pub use campaign::campaign;
+
+use futures::future::LocalBoxFuture;
+
+use super::Report;
+use crate::lab::{Lab, LabName};
+use crate::service::Service;
+use crate::up;
+use observer::Observer;
+
+/// The lab of these tests.
+const NAME: &str = "faults";
+
+/// One fault, from a whole service to a whole service. Says what was seen.
+type Fault = for<'a> fn(&'a Observer) -> LocalBoxFuture<'a, anyhow::Result<String>>;
+
+/// Names faults as sentences.
+macro_rules! faults {
+    ($($path:path),* $(,)?) => {
+        [$((sentence(stringify!($path)), (|observer| Box::pin($path(observer))) as Fault)),*]
+    };
+}
+
+/// Every fault of `docs/protocol.md` that the lab can make, in an order in which each site loses a store and gets it back.
+fn faults() -> Vec<(String, Fault)> {
+    faults![
+        line::the_line_between_the_sites_is_cut,
+        store::the_engine_is_killed,
+        line::the_witness_is_lost,
+        line::etcd_is_silent_everywhere,
+        place::operators_and_api_servers_are_gone,
+        line::the_witness_is_lost_and_the_line_is_cut,
+        store::the_guard_is_stopped_for_two_leases,
+        store::the_primarys_pod_is_evicted,
+        place::the_primarys_site_is_lost,
+        store::the_followers_disk_is_emptied,
+        line::one_direction_of_the_line_is_cut,
+        store::the_guard_is_killed,
+        place::the_primarys_site_is_frozen_for_a_minute,
+    ]
+    .into()
+}
+
+pub async fn run(report: &mut Report) -> anyhow::Result<()> {
+    let name: LabName = NAME.parse()?;
+    up::down(&name)?;
+    let mut observer = None;
+    let opened = async {
+        observer = Some(open(&name).await?);
+        Ok(())
+    };
+    let set_up = "both stores are paired, each at its preferred site";
+    report.check(set_up, opened).await;
+    if let Some(observer) = observer {
+        for (sentence, fault) in faults() {
+            report.observe(&sentence, fault(&observer)).await;
+        }
+        let delivered = "everything that submission accepted has arrived";
+        report.observe(delivered, observer.delivered()).await;
+    }
+    up::down(&name)
+}
+
+/// Brings up the lab with the service in it, or what of it is not there, and waits until it is whole.
+async fn open(name: &LabName) -> anyhow::Result<Observer> {
+    up::up(name).await?;
+    let lab = Lab::open(name)?;
+    let service = Service::install(&lab).await?;
+    service.populate().await?;
+    let observer = Observer::open(&service).await?;
+    observer.whole().await?;
+    Ok(observer)
+}
+
+/// The name of a fault as a sentence.
+fn sentence(path: &str) -> String {
+    path.rsplit("::").next().unwrap_or(path).trim().replace('_', " ")
+}

@@ -1,0 +1,208 @@
+//! One fault under load: the service is whole, the fault comes and goes, the service is whole again; then everything that
+//! clients were told is looked for.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+
+use super::mend;
+use super::observer::record::{self, Entry, Holder};
+use super::observer::{Load, Observer};
+
+/// How long the service may take to be whole again: pairing is tried anew after up to a minute.
+const WHOLE: Duration = Duration::from_secs(240);
+/// How long everybody may take to log in and to have something stored.
+const STARTING: Duration = Duration::from_secs(90);
+/// Mail goes on for this long before a fault and after it.
+const AROUND: Duration = Duration::from_secs(2);
+/// A measured time may be longer than the page says by this factor: here two processors run two sites and everybody
+/// who writes to them. What is longer than the page says is told.
+const SLACK: u32 = 2;
+
+/// What is under way while a fault is in force.
+pub struct Trial<'a> {
+    pub observer: &'a Observer,
+    /// Who held each store before the fault.
+    pub before: [Holder; 2],
+    load: Load,
+    first: usize,
+}
+
+impl Observer {
+    /// Runs `during` under load, which begins the fault and says what came of it, then mends everything and looks for
+    /// everything. A finding fails the trial, whatever `during` said.
+    pub async fn trial(
+        &self,
+        fault: &str,
+        during: impl AsyncFnOnce(&Trial<'_>) -> anyhow::Result<String>,
+    ) -> anyhow::Result<String> {
+        let before = self.whole().await?;
+        let first = self.record.len();
+        // The same fault may come again in this lab.
+        let fault = &format!("{fault}{first}");
+        let load = self.start(fault, before[0].site, STARTING).await?;
+        tokio::time::sleep(AROUND).await;
+        let trial = Trial {
+            observer: self,
+            before,
+            load,
+            first,
+        };
+        let seen = during(&trial).await;
+        let mended = mend::everything(&self.service).await;
+        let healing = Instant::now();
+        let whole = self.whole().await;
+        let healed = healing.elapsed().as_secs_f64();
+        tokio::time::sleep(AROUND).await;
+        let entries = trial.entries();
+        trial.load.stop().await;
+        let kept = match &whole {
+            Ok(_) => self.verify(&self.record.since(first), &self.prefix(fault)).await,
+            Err(_) => Ok(()),
+        };
+        let mut wrong: Vec<String> = Vec::new();
+        if let Some(overlap) = record::overlap(&entries) {
+            let (earlier, later, by) = (overlap.earlier, overlap.later, overlap.by);
+            wrong.push(format!(
+                "{} answered as stored under term {}, {by:?} after {} did under term {}",
+                earlier.site, earlier.term, later.site, later.term
+            ));
+        }
+        let results = [
+            seen.as_ref().err(),
+            mended.as_ref().err(),
+            whole.as_ref().err(),
+            kept.as_ref().err(),
+        ];
+        wrong.extend(results.into_iter().flatten().map(|error| format!("{error:#}")));
+        let counts = record::counts(&entries);
+        let stored: Vec<String> = counts
+            .stored
+            .iter()
+            .map(|(door, count)| format!("{count} stored by {door}'s door"))
+            .collect();
+        let numbers = format!(
+            "{}, {} accepted, {} without answer; whole again {healed:.0} s after healing",
+            stored.join(", "),
+            counts.accepted,
+            counts.unknown
+        );
+        let seen = seen.unwrap_or_default();
+        ensure!(wrong.is_empty(), "{}\n{seen}; {numbers}", wrong.join("\n"));
+        Ok(format!("{seen}; {numbers}, all there"))
+    }
+
+    /// Waits until both stores are paired; gives their holders.
+    pub async fn whole(&self) -> anyhow::Result<[Holder; 2]> {
+        self.guards
+            .until("both stores paired", WHOLE, |guards| {
+                guards.is_paired(0) && guards.is_paired(1)
+            })
+            .await?;
+        match [self.guards.holder(0), self.guards.holder(1)] {
+            [Some(one), Some(two)] => Ok([one, two]),
+            _ => bail!("a store lost its holder again: {}", self.guards.sentence()),
+        }
+    }
+}
+
+impl Trial<'_> {
+    /// Everything clients were told since the trial began.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.observer.record.since(self.first)
+    }
+
+    /// Fails unless both stores are still held by whom they were, under the same term.
+    pub fn ensure_unchanged(&self) -> anyhow::Result<()> {
+        for store in 0..2 {
+            let now = self.observer.guards.holder(store);
+            ensure!(
+                now == Some(self.before[store]),
+                "{} was held by {:?}; the guards say {}",
+                self.observer.stores[store],
+                self.before[store],
+                self.observer.guards.sentence()
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits until the first store is open at another site than before.
+    pub async fn moved(&self, limit: Duration) -> anyhow::Result<Duration> {
+        let before = self.before[0].site;
+        let elsewhere =
+            |guards: &super::observer::Guards| guards.holder(0).is_some_and(|now| now.site != before);
+        self.observer
+            .guards
+            .until("served by the other site", limit * SLACK, elsewhere)
+            .await
+    }
+
+    /// The longest time between `from` and now without anything stored, of the first store's writers. Those who came in
+    /// by the other site's door are left out when `near_only`: what cut them off from the store is not the store.
+    pub fn gap(&self, from: Instant, near_only: bool, page: Duration) -> anyhow::Result<String> {
+        let entries = self.entries();
+        let counted = entries.iter().filter(|entry| {
+            self.load.near.contains(&entry.writer) || (!near_only && entry.store == 0 && entry.writer < 1000)
+        });
+        let now = Instant::now();
+        judge("the longest gap", record::longest_gap(counted, from, now), page)
+    }
+
+    /// How long after `from` the first message was stored in the first store, and the first one read, by sessions that
+    /// began with another holder than before.
+    pub fn first_again(&self, from: Instant, page: Duration) -> anyhow::Result<String> {
+        let entries = self.entries();
+        let of_store = || entries.iter().filter(|entry| entry.store == 0);
+        let before = self.before[0];
+        let anew = |entry: &Entry| entry.is_stored() && entry.holder.is_some_and(|holder| holder != before);
+        let stored = record::first_after(of_store(), from, anew);
+        let since = from + stored.unwrap_or_default();
+        let read = record::first_after(of_store(), since, Entry::is_read).map(|read| read + (since - from));
+        Ok(format!(
+            "{}, {}",
+            judge("stored again", stored, page)?,
+            judge("read again", read, page)?
+        ))
+    }
+
+    /// How often something was stored in either store since `from`.
+    pub fn stored_since(&self, from: Instant) -> usize {
+        let entries = self.entries();
+        entries
+            .iter()
+            .filter(|entry| entry.is_stored() && entry.at > from)
+            .count()
+    }
+}
+
+/// Says a measured time beside what the page says of it; fails where it is out of all proportion, or was not seen at all.
+fn judge(what: &str, measured: Option<Duration>, page: Duration) -> anyhow::Result<String> {
+    let Some(measured) = measured else {
+        bail!("{what}: not seen");
+    };
+    let seconds = measured.as_secs_f64();
+    if measured <= page {
+        return Ok(format!("{what} {seconds:.1} s"));
+    }
+    ensure!(
+        measured <= page * SLACK,
+        "{what} {seconds:.1} s, where {page:?} are required"
+    );
+    Ok(format!("{what} {seconds:.1} s, MORE than {page:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_beyond_the_page_is_told_and_one_out_of_proportion_fails() {
+        let page = Duration::from_secs(5);
+        let told = |milliseconds| judge("gap", Some(Duration::from_millis(milliseconds)), page);
+        assert_eq!(told(4_200).unwrap(), "gap 4.2 s");
+        assert_eq!(told(7_000).unwrap(), "gap 7.0 s, MORE than 5s");
+        assert!(told(10_100).is_err());
+        assert!(judge("gap", None, page).is_err());
+    }
+}
