@@ -22,4 +22,5 @@ pub mod part;
 pub mod pki;
 pub mod platform;
 pub mod plugin;
+pub mod roles;
 pub mod telemetry;

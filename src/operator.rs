@@ -20,7 +20,7 @@ use crate::{
     mail_store, mailbox, mailstore,
     names::SiteName,
     pki::{OwnCertificate, kept},
-    platform,
+    platform, roles,
     telemetry::{self, Metrics},
 };
 
@@ -46,6 +46,7 @@ pub struct Images {
     pub filter: String,
     pub cyrus: String,
     pub router: String,
+    pub etcd: String,
 }
 
 /// What every reconcile has at hand.
@@ -61,6 +62,8 @@ pub struct Context {
     pub directory: Arc<dyn directory::Open>,
     /// The mail stores of both sites, as their administrator.
     pub mail: Arc<dyn mailstore::Administrator>,
+    /// The etcd that holds roles.
+    pub roles: roles::Client,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +89,8 @@ pub enum Error {
 
 impl Images {
     /// The names, in the order of the fields.
-    pub const NAMES: [&str; 7] = [
-        "openldap", "postfix", "nginx", "haproxy", "filter", "cyrus", "router",
+    pub const NAMES: [&str; 8] = [
+        "openldap", "postfix", "nginx", "haproxy", "filter", "cyrus", "router", "etcd",
     ];
 
     /// From a map of `NAME` (in capitals) to reference.
@@ -101,6 +104,7 @@ impl Images {
             filter: image("FILTER")?,
             cyrus: image("CYRUS")?,
             router: image("ROUTER")?,
+            etcd: image("ETCD")?,
         })
     }
 }
@@ -117,6 +121,7 @@ impl Context {
             directory: Arc::new(directory::OwnSite::new(certificate.clone(), &options.site)),
             mail: Arc::new(mailstore::Guards::new(cluster.clone(), certificate.clone())),
             certificate,
+            roles: roles::Client::default(),
             cluster,
             site: options.site.clone(),
             images: options.images.clone(),

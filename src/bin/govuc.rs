@@ -43,7 +43,7 @@ enum Command {
         /// The site of the cluster it is for.
         #[arg(long)]
         site: SiteName,
-        /// An image, as NAME=REFERENCE: operator, openldap, postfix, nginx, haproxy, filter, cyrus, router.
+        /// An image, as NAME=REFERENCE: operator, openldap, postfix, nginx, haproxy, filter, cyrus, router, etcd.
         /// Those left out are localhost/govuc/NAME:dev.
         #[arg(long = "image", value_name = "NAME=REFERENCE", value_parser = image)]
         images: Vec<(String, String)>,

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
-    plugin::{approve, connect},
+    plugin::{approve, connect, switchover, witness},
 };
 
-/// Decide on agencies, and connect the two sites.
+/// Decide on agencies, move stores between the sites, connect these, and set up their witness.
 #[derive(Parser)]
 #[command(name = "kubectl-govuc", bin_name = "kubectl govuc", version)]
 struct Arguments {
@@ -22,6 +22,10 @@ enum Command {
     Approve(approve::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
     Connect(connect::Arguments),
+    /// Move stores to the other site, losing nothing: one store, an agency's, or all.
+    Switchover(switchover::Arguments),
+    /// Write what the witness needs: a folder with settings, a certificate, a systemd unit and how to install them.
+    Witness(witness::Arguments),
 }
 
 /// Refused or failed: 1. Wrong usage is 2, by clap.
@@ -30,6 +34,8 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
         Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Switchover(arguments) => switchover::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Witness(arguments) => witness::run(arguments).await.map_err(|error| chain(&error)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

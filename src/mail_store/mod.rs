@@ -1,11 +1,13 @@
 //! A store at the own site: the pod of guard and Cyrus, and what reaches it.
 
+mod carry;
 pub mod desired;
 pub mod guard;
 pub mod plan;
 mod reconcile;
 pub mod status;
 mod store;
+pub mod switchover;
 
 pub use desired::{assignment::ERA, stateful_set::SESSION_SECRET};
 pub use reconcile::run;

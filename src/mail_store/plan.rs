@@ -2,7 +2,10 @@
 
 use super::{
     Store,
-    desired::{assignment, stateful_set},
+    desired::{
+        assignment,
+        stateful_set::{self, RoleSource},
+    },
 };
 use crate::{
     part::{network, objects::Objects, service, workload},
@@ -21,7 +24,7 @@ pub fn of(
     let assignment = assignment::text(store, installation)?;
     let part = &store.part;
     Ok(Objects {
-        network_policies: vec![network::policy(part, &installation.peer.gateway, owner)],
+        network_policies: vec![network::policy(part, installation.outside(), owner)],
         service_accounts: vec![workload::service_account(part, owner)],
         volume_claims: vec![stateful_set::volume_claim(store)],
         services: vec![
@@ -32,6 +35,11 @@ pub fn of(
         stateful_sets: vec![stateful_set::stateful_set(
             store,
             image,
+            if installation.witness.is_some() {
+                RoleSource::Lease
+            } else {
+                RoleSource::Assignment
+            },
             &assignment::restarts_with(store, installation, session),
             owner,
         )],

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use govuc_api::{MailStore, PLATFORM, Platform, StoreUse};
 use govuc_directory as directory;
 use govuc_wire::{names, tls::Material};
@@ -16,8 +17,8 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Store, guard, plan,
-    status::{self, Copies, Copy, Stage},
+    Store, carry, guard, plan,
+    status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{
     cluster,
@@ -30,7 +31,9 @@ use crate::{
 
 /// How soon is looked again at what no watch tells: what the guards say.
 const UNSETTLED: Duration = Duration::from_secs(3);
-const SETTLED: Duration = Duration::from_secs(300);
+const SETTLED: Duration = Duration::from_secs(30);
+/// While a store changes sides.
+const MOVING: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -76,6 +79,13 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
                     .collect()
             },
         );
+    // Who holds a store, and whether the copies are in step, is known the moment that guards record it.
+    let controller = controller.reconcile_on(
+        context
+            .roles
+            .changes()
+            .map(|store| ObjectRef::new(store.as_str())),
+    );
     drive(controller, context, stop, reconcile).await;
 }
 
@@ -89,14 +99,18 @@ async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Acti
         Ok(stage) => stage.clone(),
         Err(error) => Stage::Failed(chain(error)),
     };
-    let settled = matches!(&stage, Stage::Made(copies) if copies.settled());
+    let again = match &stage {
+        Stage::Made(copies) if copies.moving() => MOVING,
+        Stage::Made(copies) if copies.settled() => SETTLED,
+        _ => UNSETTLED,
+    };
     let status = status::of(&object, &stage, Timestamp::now());
     context
         .cluster
         .apply_status(&*object, object.status.as_ref(), &status)
         .await?;
     // An error is told and tried again by whoever called.
-    made.map(|_| Action::requeue(if settled { SETTLED } else { UNSETTLED }))
+    made.map(|_| Action::requeue(again))
 }
 
 /// Makes the store, as far as it can be made.
@@ -145,11 +159,15 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         copy(&joined.material, name, site),
         copy(&joined.material, name, &installation.peer.name),
     );
+    let primary = status::primary(&own, &peer);
+    let switchover = carry::on(object, &installation, [&own, &peer], context).await?;
+    let listed = listed(&store, primary, &installation, &joined.material).await;
     Ok(Stage::Made(Box::new(Copies {
         pod_ready: applied.stateful_sets.iter().all(workload::stateful_set_is_ready),
         own,
         peer,
-        listed: listed(&store, &installation, &joined.material).await,
+        listed,
+        switchover,
     })))
 }
 
@@ -162,9 +180,11 @@ async fn copy(material: &Material, store: &str, site: &str) -> Copy {
     }
 }
 
-/// The lead writes the store and its primary into the directory, where the routers of both sites read it.
+/// The lead writes the store and its primary into the directory, where both sites read it. While no guard says that it is
+/// the primary, what the directory has stays.
 async fn listed(
     store: &Store,
+    primary: Option<Primary>,
     installation: &Installation,
     material: &Arc<Material>,
 ) -> Option<Result<(), String>> {
@@ -172,17 +192,26 @@ async fn listed(
         return None;
     }
     let own = platform::observe::directory(installation, &installation.own.name, material.clone());
-    let entry = directory::Store {
-        name: store.part.name.clone(),
-        usage: match store.usage {
-            StoreUse::Mail => directory::StoreUse::Mail,
-        },
-        preferred_site: store.preferred_site.clone(),
-        primary_site: store.preferred_site.clone(),
-        era: super::ERA,
-    };
     let list = async {
-        if own.store(&entry.name).await?.as_ref() == Some(&entry) {
+        let known = own.store(&store.part.name).await?;
+        let last = known.as_ref().map(|known| Primary {
+            site: known.primary_site.clone(),
+            era: known.era,
+        });
+        let primary = primary.or(last).unwrap_or_else(|| Primary {
+            site: store.preferred_site.clone(),
+            era: super::ERA,
+        });
+        let entry = directory::Store {
+            name: store.part.name.clone(),
+            usage: match store.usage {
+                StoreUse::Mail => directory::StoreUse::Mail,
+            },
+            preferred_site: store.preferred_site.clone(),
+            primary_site: primary.site,
+            era: primary.era,
+        };
+        if known.as_ref() == Some(&entry) {
             return Ok(());
         }
         own.as_lead(crate::directory::LEAD_TERM).put_store(&entry).await

@@ -1,7 +1,7 @@
 //! What a MailStore says of the own site, and of the copies it can ask: pure.
 
 use govuc_api::{
-    CopyState, MailStore, MailStoreStatus, StoreCopy,
+    CopyState, MailStore, MailStoreStatus, StoreCopy, SwitchoverStatus,
     conditions::{reasons, types},
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
@@ -29,6 +29,8 @@ pub struct Copies {
     pub peer: Copy,
     /// Whether the directory names the store's primary; `None` where that is the lead's business.
     pub listed: Option<Result<(), String>>,
+    /// The one that was asked for last.
+    pub switchover: Option<SwitchoverStatus>,
 }
 
 /// One site's guard.
@@ -38,9 +40,35 @@ pub struct Copy {
     pub said: Result<Status, String>,
 }
 
+/// Which copy takes clients, and since which era.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Primary {
+    pub site: String,
+    pub era: u64,
+}
+
+/// The copy whose gate is open. Should both say so, the one with the higher term is right: the other's lease has ended.
+pub fn primary(own: &Copy, peer: &Copy) -> Option<Primary> {
+    [own, peer]
+        .into_iter()
+        .filter_map(|copy| copy.said.as_ref().ok())
+        .filter(|status| status.role == Role::Primary && status.gate_open)
+        .max_by_key(|status| (status.era, status.term))
+        .map(|status| Primary {
+            site: status.site.clone(),
+            era: status.era,
+        })
+}
+
 impl Copies {
     pub fn settled(&self) -> bool {
-        serves(self).is_true() && replicated(self).is_true()
+        serves(self).is_true() && replicated(self).is_true() && !self.moving()
+    }
+
+    /// A switchover has not ended.
+    pub fn moving(&self) -> bool {
+        let switchover = self.switchover.as_ref();
+        switchover.is_some_and(|switchover| !switchover.state.is_final())
     }
 }
 
@@ -79,6 +107,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         sites: [&copies.own, &copies.peer]
             .map(|copy| copy_of(copy, &previous.sites))
             .into(),
+        switchover: copies.switchover.clone(),
         conditions: conditions.finish(),
     }
 }
@@ -179,6 +208,7 @@ mod tests {
                 preferred_site: "pdsa1".into(),
                 storage: Storage::default(),
                 capacity: 1,
+                switchover: None,
             },
         );
         object.metadata.generation = Some(2);
@@ -224,6 +254,7 @@ mod tests {
                 said: Ok(guard("pdsa2", Role::Follower, false)),
             },
             listed: Some(Ok(())),
+            switchover: None,
         }
     }
 
@@ -267,6 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn the_primary_is_whose_gate_is_open_under_the_highest_term() {
+        let copies = well();
+        let primary = |own: &Copy, peer: &Copy| primary(own, peer).map(|primary| primary.site);
+        assert_eq!(primary(&copies.own, &copies.peer).as_deref(), Some("pdsa1"));
+        let mut later = copies.peer.clone();
+        let status = later.said.as_mut().unwrap();
+        (status.role, status.gate_open, status.term) = (Role::Primary, true, 9);
+        assert_eq!(primary(&copies.own, &later).as_deref(), Some("pdsa2"));
+        let mut shut = later.clone();
+        shut.said.as_mut().unwrap().gate_open = false;
+        assert_eq!(primary(&shut, &shut), None);
+    }
+
+    #[test]
     fn a_follower_is_ready_and_asks_the_primary_about_replication() {
         let Copies { own, peer, .. } = well();
         let copies = Copies {
@@ -274,6 +319,7 @@ mod tests {
             own: peer,
             peer: own,
             listed: None,
+            switchover: None,
         };
         let status = said(copies);
         assert!(is_true(&status.conditions, types::READY));

@@ -105,6 +105,7 @@ fn environment(wanted: &Installation) -> Vec<EnvVar> {
         filter,
         cyrus,
         router,
+        etcd,
     } = &wanted.images;
     vec![
         EnvVar {
@@ -126,6 +127,7 @@ fn environment(wanted: &Installation) -> Vec<EnvVar> {
         text("GOVUC_IMAGE_FILTER", filter),
         text("GOVUC_IMAGE_CYRUS", cyrus),
         text("GOVUC_IMAGE_ROUTER", router),
+        text("GOVUC_IMAGE_ETCD", etcd),
     ]
 }
 

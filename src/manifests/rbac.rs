@@ -15,6 +15,7 @@ use govuc_wire::names::{MAIL_NAMESPACE, MTA_NAMESPACE, SYSTEM_NAMESPACE};
 /// The operator's account, roles and bindings.
 pub(super) const OPERATOR: &str = OPERATOR_ACCOUNT;
 const APPROVER: &str = "govuc-approver";
+const STORE_OPERATOR: &str = "govuc-store-operator";
 const PIPELINE: &str = "govuc-pipeline";
 
 const GROUP: &str = govuc_api::GROUP;
@@ -151,7 +152,7 @@ fn part_rules() -> Vec<PolicyRule> {
     ]
 }
 
-/// Roles for people. The first four are bound in an agency's namespace by the operator; the last two are bound by the
+/// Roles for people. The first four are bound in an agency's namespace by the operator; the last three are bound by the
 /// platform team.
 fn people() -> Vec<(&'static str, Vec<PolicyRule>)> {
     let mailboxes = |verbs: &[&str]| rule(GROUP, &["mailboxes"], verbs);
@@ -189,6 +190,17 @@ fn people() -> Vec<(&'static str, Vec<PolicyRule>)> {
                 &["agencies"],
                 &["get", "list", "watch", "patch", "approve"],
             )],
+        ),
+        (
+            STORE_OPERATOR,
+            vec![
+                rule(
+                    GROUP,
+                    &["mailstores"],
+                    &["get", "list", "watch", "patch", "switchover"],
+                ),
+                rule(GROUP, &["platforms", "agencies"], &READ),
+            ],
         ),
         // It never holds `approve`: with it a replace would remove an approval silently.
         (

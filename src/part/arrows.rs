@@ -16,6 +16,8 @@ pub enum End {
     Anywhere,
     /// The peer's gateway alone.
     PeerGateway,
+    /// The witness alone, where there is one.
+    Witness,
 }
 
 /// `from` may open a connection to `to` at `port` of its container.
@@ -52,8 +54,11 @@ pub const GATEWAY: Public = Public {
     target: names::TLS_PORT,
 };
 
-use End::{Anywhere, Operator, PeerGateway};
-use Role::{Directory, Filter, FrontDoor, Gateway, Mx, Store, Submission};
+/// Where members of the roles' etcd listen for each other.
+pub const ROLES_PEERS: u16 = 8445;
+
+use End::{Anywhere, Operator, PeerGateway, Witness};
+use Role::{Directory, Filter, FrontDoor, Gateway, Mx, Roles, Store, Submission};
 
 /// Everything that may be dialled. DNS, which every part needs, is beside it; the kubelet's probes are exempt.
 pub const ARROWS: &[Arrow] = &[
@@ -64,15 +69,19 @@ pub const ARROWS: &[Arrow] = &[
     // From the peer. Its address is not known: what leaves a cluster carries the address of some node.
     arrow(Anywhere, part(Gateway), names::TLS_PORT),
     arrow(part(Gateway), PeerGateway, names::TLS_PORT),
+    arrow(part(Gateway), Witness, names::TLS_PORT),
     // What comes from the peer goes on to the part that is named.
     arrow(part(Gateway), part(Directory), names::TLS_PORT),
     arrow(part(Gateway), part(Store), names::TLS_PORT),
+    arrow(part(Gateway), part(Roles), names::TLS_PORT),
+    arrow(part(Gateway), part(Roles), ROLES_PEERS),
     // To the peer.
     arrow(part(FrontDoor), part(Gateway), names::EGRESS_PORT),
     arrow(part(Mx), part(Gateway), names::EGRESS_PORT),
     arrow(part(Submission), part(Gateway), names::EGRESS_PORT),
     arrow(part(Directory), part(Gateway), names::EGRESS_PORT),
     arrow(part(Store), part(Gateway), names::EGRESS_PORT),
+    arrow(part(Roles), part(Gateway), names::EGRESS_PORT),
     arrow(Operator, part(Gateway), names::EGRESS_PORT),
     // Within the site.
     arrow(part(FrontDoor), part(Directory), names::TLS_PORT),
@@ -89,6 +98,12 @@ pub const ARROWS: &[Arrow] = &[
     arrow(part(Mx), Anywhere, SMTP.port),
     arrow(Operator, part(Directory), names::TLS_PORT),
     arrow(Operator, part(Store), names::TLS_PORT),
+    // Who asks for roles, or holds one.
+    arrow(part(Store), part(Roles), names::TLS_PORT),
+    arrow(part(FrontDoor), part(Roles), names::TLS_PORT),
+    arrow(part(Mx), part(Roles), names::TLS_PORT),
+    arrow(part(Submission), part(Roles), names::TLS_PORT),
+    arrow(Operator, part(Roles), names::TLS_PORT),
 ];
 
 const fn arrow(from: End, to: End, port: u16) -> Arrow {

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use govuc_wire::names;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
-/// What a part is for. A site has one of each, and any number of stores.
+/// What a part is for. A site has one of each, and any number of stores; the member of the roles' etcd only where there is a
+/// witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     Directory,
@@ -26,6 +27,7 @@ pub enum Role {
     Gateway,
     Mx,
     Submission,
+    Roles,
     Store,
 }
 
@@ -50,7 +52,7 @@ pub const MANAGED_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const GOVUC: &str = "govuc";
 
 impl Role {
-    /// Every role but the store, whose parts come and go.
+    /// What every site has.
     pub const SHARED: [Role; 6] = [
         Role::Directory,
         Role::Filter,
@@ -68,6 +70,7 @@ impl Role {
             Role::Gateway => "gateway",
             Role::Mx => "mx",
             Role::Submission => "submission",
+            Role::Roles => names::ROLES,
             Role::Store => "store",
         }
     }

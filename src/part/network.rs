@@ -40,15 +40,22 @@ pub fn deny_all(namespace: &str, owner: Owner<'_>) -> NetworkPolicy {
     }
 }
 
-/// What a part may take and dial. A peer's gateway that is known by name only may be at any address: policies know none
-/// but numbers.
-pub fn policy(part: &Part, peer_gateway: &Endpoint, owner: Owner<'_>) -> NetworkPolicy {
+/// What is dialled outside of the cluster. Where it is known by name only it may be at any address: policies know none but
+/// numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Outside<'a> {
+    pub peer_gateway: &'a Endpoint,
+    pub witness: Option<&'a Endpoint>,
+}
+
+/// What a part may take and dial.
+pub fn policy(part: &Part, outside: Outside<'_>, owner: Owner<'_>) -> NetworkPolicy {
     let here = End::Part(part.role);
     let ingress = ARROWS
         .iter()
         .filter(|arrow| arrow.to == here)
         .map(|arrow| NetworkPolicyIngressRule {
-            from: peer(arrow.from, peer_gateway).map(|peer| vec![peer]),
+            from: peer(arrow.from, outside).map(|peer| vec![peer]),
             ports: Some(vec![port("TCP", arrow.port)]),
         })
         .collect();
@@ -57,14 +64,12 @@ pub fn policy(part: &Part, peer_gateway: &Endpoint, owner: Owner<'_>) -> Network
         ARROWS
             .iter()
             .filter(|arrow| arrow.from == here)
+            .filter(|arrow| arrow.to != End::Witness || outside.witness.is_some())
             .map(|arrow| NetworkPolicyEgressRule {
-                to: peer(arrow.to, peer_gateway).map(|peer| vec![peer]),
+                to: peer(arrow.to, outside).map(|peer| vec![peer]),
                 ports: Some(vec![port(
                     "TCP",
-                    match arrow.to {
-                        End::PeerGateway => peer_gateway.port,
-                        _ => arrow.port,
-                    },
+                    endpoint(arrow.to, outside).map_or(arrow.port, |endpoint| endpoint.port),
                 )]),
             }),
     );
@@ -87,8 +92,16 @@ fn dns() -> NetworkPolicyEgressRule {
     }
 }
 
+fn endpoint(end: End, outside: Outside<'_>) -> Option<&Endpoint> {
+    match end {
+        End::PeerGateway => Some(outside.peer_gateway),
+        End::Witness => outside.witness,
+        End::Part(_) | End::Operator | End::Anywhere => None,
+    }
+}
+
 /// `None` is any address.
-fn peer(end: End, peer_gateway: &Endpoint) -> Option<NetworkPolicyPeer> {
+fn peer(end: End, outside: Outside<'_>) -> Option<NetworkPolicyPeer> {
     let namespace = |name: &str| LabelSelector {
         // Kubernetes sets this label itself.
         match_labels: Some(pairs([("kubernetes.io/metadata.name", name)])),
@@ -110,7 +123,7 @@ fn peer(end: End, peer_gateway: &Endpoint) -> Option<NetworkPolicyPeer> {
             pod_selector: Some(pods("operator")),
             ..Default::default()
         }),
-        End::PeerGateway => peer_gateway.address().map(|address| {
+        End::PeerGateway | End::Witness => endpoint(end, outside)?.address().map(|address| {
             let length = if address.is_ipv4() { 32 } else { 128 };
             NetworkPolicyPeer {
                 ip_block: Some(IPBlock {
@@ -142,6 +155,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     const PEER_GATEWAY: &str = "198.19.1.2";
+    const WITNESS: &str = "192.0.2.3";
+    const WITNESS_PORT: u16 = 2380;
 
     /// `docs/architecture.md` §1 and §2 in words: who dials whom, and where.
     const ALLOWED: &[(&str, &str, u16)] = &[
@@ -151,6 +166,9 @@ mod tests {
         ("outside", "mx", 1025),
         ("outside", "gateway", 8443),
         ("gateway", "peer", 8443),
+        ("gateway", "witness", WITNESS_PORT),
+        ("gateway", "roles", 8443),
+        ("gateway", "roles", 8445),
         ("gateway", "directory", 8443),
         ("gateway", "store", 8443),
         ("front-door", "gateway", 8444),
@@ -172,6 +190,12 @@ mod tests {
         ("operator", "gateway", 8444),
         ("operator", "directory", 8443),
         ("operator", "store", 8443),
+        ("roles", "gateway", 8444),
+        ("store", "roles", 8443),
+        ("front-door", "roles", 8443),
+        ("mx", "roles", 8443),
+        ("submission", "roles", 8443),
+        ("operator", "roles", 8443),
     ];
 
     /// A party as a policy sees it: namespace and role of a pod, or an address.
@@ -201,28 +225,39 @@ mod tests {
             pod: None,
             address: "203.0.113.9",
         });
-        all.push(Party {
-            name: "peer",
-            pod: None,
-            address: PEER_GATEWAY,
-        });
+        for (name, address) in [("peer", PEER_GATEWAY), ("witness", WITNESS)] {
+            all.push(Party {
+                name,
+                pod: None,
+                address,
+            });
+        }
         all
     }
 
     fn roles() -> impl Iterator<Item = Role> {
-        Role::SHARED.into_iter().chain([Role::Store])
+        Role::SHARED.into_iter().chain([Role::Store, Role::Roles])
     }
 
     fn policy_of(role: Role) -> NetworkPolicySpec {
+        policy_with(role, true)
+    }
+
+    fn policy_with(role: Role, witness: bool) -> NetworkPolicySpec {
         let part = Part {
             role,
             name: role.label().to_owned(),
         };
-        let gateway = Endpoint {
-            host: PEER_GATEWAY.into(),
-            port: 8443,
+        let endpoint = |host: &str, port| Endpoint {
+            host: host.into(),
+            port,
         };
-        policy(&part, &gateway, &owner()).spec.unwrap()
+        let third = endpoint(WITNESS, WITNESS_PORT);
+        let outside = Outside {
+            peer_gateway: &endpoint(PEER_GATEWAY, 8443),
+            witness: witness.then_some(&third),
+        };
+        policy(&part, outside, &owner()).spec.unwrap()
     }
 
     fn matches(peers: Option<&Vec<NetworkPolicyPeer>>, party: Party) -> bool {
@@ -280,7 +315,7 @@ mod tests {
         let ports: BTreeSet<u16> = ARROWS
             .iter()
             .map(|arrow| arrow.port)
-            .chain([25, 143, 389, 1143, 2003, 8080, 9000, 9001])
+            .chain([WITNESS_PORT, 25, 143, 389, 1143, 2003, 8080, 9000, 9001])
             .collect();
         let governed =
             |party: &Party| roles().any(|role| party.pod == Some((role.namespace(), role.label())));
@@ -309,6 +344,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn without_a_witness_the_gateway_dials_its_peer_and_parts_alone() {
+        let dialled = |witness| policy_with(Role::Gateway, witness).egress.unwrap().len();
+        assert_eq!(dialled(false) + 1, dialled(true));
+        let rules = policy_with(Role::Gateway, false).egress.unwrap();
+        assert!(!rules.iter().any(|rule| open(rule.ports.as_ref(), WITNESS_PORT)));
     }
 
     #[test]

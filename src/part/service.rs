@@ -20,13 +20,20 @@ pub struct Public {
 
 /// `<part>-<site>` in the own cluster: selects the part.
 pub fn own(part: &Part, site: &str, owner: Owner<'_>) -> Service {
+    own_port(part, &part.name, names::TLS_PORT, site, owner)
+}
+
+/// `<name>-<site>` in the own cluster: selects another port of the part's containers.
+pub fn own_port(part: &Part, name: &str, target: u16, site: &str, owner: Owner<'_>) -> Service {
+    // A guard that is not ready still tells its status, and still takes what its primary sends it; members of the roles'
+    // etcd get ready by talking to each other.
+    let before_ready = matches!(part.role, Role::Store | Role::Roles);
     Service {
-        metadata: part.metadata(&names::service(&part.name, site), owner),
+        metadata: part.metadata(&names::service(name, site), owner),
         spec: Some(ServiceSpec {
             selector: Some(part.pod_labels()),
-            ports: Some(vec![tls_port(names::TLS_PORT)]),
-            // A guard that is not ready still tells its status, and still takes what its primary sends it.
-            publish_not_ready_addresses: (part.role == Role::Store).then_some(true),
+            ports: Some(vec![tls_port(target)]),
+            publish_not_ready_addresses: before_ready.then_some(true),
             ..Default::default()
         }),
         ..Default::default()
@@ -36,8 +43,13 @@ pub fn own(part: &Part, site: &str, owner: Owner<'_>) -> Service {
 /// `<part>-<site>` of the peer's part: selects the own gateway, which passes the stream on. A Service selects in its
 /// own namespace, so only parts in the gateway's have one; nothing dials the others across the line.
 pub fn peer(part: &Part, peer: &str, owner: Owner<'_>) -> Service {
+    away(part, &part.name, peer, owner)
+}
+
+/// As [`peer`], for `<name>-<place>`.
+pub fn away(part: &Part, name: &str, place: &str, owner: Owner<'_>) -> Service {
     Service {
-        metadata: part.metadata(&names::service(&part.name, peer), owner),
+        metadata: part.metadata(&names::service(name, place), owner),
         spec: Some(ServiceSpec {
             selector: Some(Part::shared(Role::Gateway).pod_labels()),
             ports: Some(vec![tls_port(names::EGRESS_PORT)]),

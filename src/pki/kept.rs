@@ -6,7 +6,7 @@ use govuc_wire::{names, tls::Material};
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
     jiff::Timestamp,
 };
 
@@ -23,11 +23,12 @@ pub const AUTHORITY_SECRET: &str = "govuc-ca";
 pub const PEER_CONFIG_MAP: &str = "govuc-peer-ca";
 /// The Secret with the root of derived keys, `root`: the same in both clusters.
 pub const ROOT_SECRET: &str = "govuc-root";
+/// The key in [`ROOT_SECRET`].
+pub const ROOT_KEY: &str = "root";
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const TRUSTED: &str = "ca.crt";
-const ROOT: &str = "root";
 
 /// What a site acts with once it is connected to its peer.
 pub struct Joined {
@@ -36,6 +37,8 @@ pub struct Joined {
     /// Both authorities, as PEM.
     pub trusted: String,
     pub root: Root,
+    /// When this cluster got the root.
+    pub since: Timestamp,
     /// The operator's own certificate.
     pub material: Arc<Material>,
 }
@@ -81,13 +84,17 @@ pub async fn joined(
     let peer: Option<ConfigMap> = cluster.read(system, PEER_CONFIG_MAP).await?;
     let root: Option<Secret> = cluster.read(system, ROOT_SECRET).await?;
     let peer = peer.and_then(|map| map.data?.remove(TRUSTED));
-    let root = root.and_then(|secret| secret.data?.remove(ROOT));
+    let since = root
+        .as_ref()
+        .and_then(|secret| secret.metadata.creation_timestamp.clone());
+    let root = root.and_then(|secret| secret.data?.remove(ROOT_KEY));
     let (Some(peer), Some(ByteString(root))) = (peer, root) else {
         return Ok(None);
     };
     let trusted = trusted(authority.certificate(), &peer);
     Ok(Some(Joined {
         root: Root::new(&root)?,
+        since: since.map_or(now, |Time(since)| since),
         material: own.renew(&authority, site, &trusted, now)?,
         authority,
         trusted,
@@ -127,24 +134,36 @@ pub async fn ensure(
     owner: Owner<'_>,
     now: Timestamp,
 ) -> Result<Held, Fault> {
-    let name = part.certificate_secret();
-    let seen: Option<Secret> = cluster.read(Some(part.role.namespace()), &name).await?;
-    let existing = seen.as_ref().and_then(leaf);
-    let leaf = match (decide(existing.as_ref(), wanted, now), existing) {
-        (Decision::Keep, Some(leaf)) => leaf,
-        (decision, _) => {
-            if let Decision::Issue(reason) = decision {
-                tracing::info!(part = part.name, reason = reason.label(), "issuing a certificate");
-            }
-            let leaf = authority.issue(wanted, now)?;
-            cluster.apply_seen(&leaf_secret(part, &leaf, owner), seen).await?;
-            leaf
-        }
-    };
+    let metadata = part.metadata(&part.certificate_secret(), owner);
+    let leaf = ensure_in(cluster, authority, metadata, wanted, now).await?;
     Ok(Held {
         digest: pod::digest([leaf.certificate.as_str(), leaf.trusted.as_str()]),
         renewal: renewal(&leaf),
     })
+}
+
+/// As [`ensure`], in a Secret with this metadata.
+pub async fn ensure_in(
+    cluster: &Cluster,
+    authority: &Authority,
+    metadata: ObjectMeta,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<Leaf, Fault> {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let seen: Option<Secret> = cluster.read(metadata.namespace.as_deref(), name).await?;
+    let existing = seen.as_ref().and_then(leaf);
+    match (decide(existing.as_ref(), wanted, now), existing) {
+        (Decision::Keep, Some(leaf)) => Ok(leaf),
+        (decision, _) => {
+            if let Decision::Issue(reason) = decision {
+                tracing::info!(secret = name, reason = reason.label(), "issuing a certificate");
+            }
+            let leaf = authority.issue(wanted, now)?;
+            cluster.apply_seen(&leaf_secret(metadata, &leaf), seen).await?;
+            Ok(leaf)
+        }
+    }
 }
 
 fn authority_secret(pair: &Pair) -> Secret {
@@ -161,9 +180,9 @@ fn authority_secret(pair: &Pair) -> Secret {
     }
 }
 
-fn leaf_secret(part: &Part, leaf: &Leaf, owner: Owner<'_>) -> Secret {
+fn leaf_secret(metadata: ObjectMeta, leaf: &Leaf) -> Secret {
     Secret {
-        metadata: part.metadata(&part.certificate_secret(), owner),
+        metadata,
         type_: Some("kubernetes.io/tls".to_owned()),
         data: Some(bytes([
             (CERTIFICATE, &leaf.certificate),
@@ -206,7 +225,9 @@ mod tests {
             key: "K".into(),
             trusted: "T".into(),
         };
-        let secret = leaf_secret(&Part::shared(Role::Mx), &went, &owner());
+        let part = Part::shared(Role::Mx);
+        let metadata = part.metadata(&part.certificate_secret(), &owner());
+        let secret = leaf_secret(metadata, &went);
         assert_eq!(secret.metadata.name.as_deref(), Some("tls-mx"));
         assert_eq!(secret.metadata.namespace.as_deref(), Some("govuc-mta"));
         assert_eq!(leaf(&secret), Some(went));

@@ -1,11 +1,13 @@
 //! The service as one of its sites sees it: Platform, parsed.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
-use govuc_api::{Platform, Site as SiteSpec};
+use govuc_api::{Platform, PlatformRoles, RolesMode, Site as SiteSpec};
 use govuc_directory::{PasswordPolicy, Suffix};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, core::Duration};
+
+use crate::part::network::Outside;
 
 /// The service from one site's point of view.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Installation {
     pub peer: Site,
     /// The first site of the list, which alone writes the directory.
     pub lead: String,
+    /// The third place, without which no store changes sides by itself.
+    pub witness: Option<Endpoint>,
     pub password: PasswordPolicy,
     /// Platform itself, which owns what is made for it.
     pub owner: OwnerReference,
@@ -33,7 +37,7 @@ pub struct Site {
     pub mx: Option<IpAddr>,
 }
 
-/// Where a gateway is reached from the other site.
+/// Where a gateway is reached from the other site, or the witness from both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     pub host: String,
@@ -82,9 +86,18 @@ impl Installation {
             own: Site::of(here)?,
             peer: Site::of(there)?,
             lead: first.name.clone(),
+            witness: witness(&spec.roles)?,
             password: password(&spec.password)?,
             owner: platform.controller_owner_ref(&()).ok_or(Error::NoUid)?,
         })
+    }
+
+    /// What its parts dial outside of the cluster.
+    pub fn outside(&self) -> Outside<'_> {
+        Outside {
+            peer_gateway: &self.peer.gateway,
+            witness: self.witness.as_ref(),
+        }
     }
 
     pub fn leads(&self) -> bool {
@@ -96,7 +109,7 @@ impl Site {
     fn of(spec: &SiteSpec) -> Result<Self, Error> {
         Ok(Self {
             name: spec.name.clone(),
-            gateway: Endpoint::parse(&spec.gateway)?,
+            gateway: Endpoint::parse("spec.sites[].gateway", &spec.gateway)?,
             front_door: address(
                 "spec.sites[].addresses.frontDoor",
                 spec.addresses.front_door.as_deref(),
@@ -106,19 +119,20 @@ impl Site {
     }
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
 impl Endpoint {
-    fn parse(text: &str) -> Result<Self, Error> {
+    fn parse(name: &'static str, text: &str) -> Result<Self, Error> {
         let parsed = text
             .rsplit_once(':')
             .and_then(|(host, port)| Some((host, port.parse().ok()?)))
             .filter(|(host, port)| !host.is_empty() && *port != 0);
-        let (host, port) = parsed.ok_or_else(|| {
-            field(
-                "spec.sites[].gateway",
-                text,
-                "host and port, as in gw.pdsa1.gov.my:8443",
-            )
-        })?;
+        let (host, port) =
+            parsed.ok_or_else(|| field(name, text, "host and port, as in gw.pdsa1.gov.my:8443"))?;
         Ok(Self {
             host: host.to_owned(),
             port,
@@ -128,6 +142,20 @@ impl Endpoint {
     /// The address, where the host is one and not a name.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
+    }
+}
+
+fn witness(spec: &PlatformRoles) -> Result<Option<Endpoint>, Error> {
+    match (spec.mode, &spec.witness) {
+        (RolesMode::TwoSite, _) => Ok(None),
+        (RolesMode::Witness, Some(witness)) => {
+            Endpoint::parse("spec.roles.witness.endpoint", &witness.endpoint).map(Some)
+        }
+        (RolesMode::Witness, None) => Err(field(
+            "spec.roles.witness",
+            "",
+            "witness, which mode Witness needs",
+        )),
     }
 }
 
@@ -199,6 +227,20 @@ mod tests {
         assert_eq!(installation.own.gateway.address(), "198.19.0.100".parse().ok());
         assert_eq!(installation.peer.gateway.address(), None);
         assert_eq!(installation.peer.gateway.port, 9443);
+    }
+
+    #[test]
+    fn there_is_a_witness_where_the_mode_has_one() {
+        let mut platform = platform();
+        let witness = |platform: &Platform| Installation::of(platform, "pdsa1").map(|found| found.witness);
+        assert_eq!(witness(&platform), Ok(None));
+        platform.spec.roles.mode = RolesMode::Witness;
+        assert!(witness(&platform).is_err());
+        platform.spec.roles.witness = Some(govuc_api::Witness {
+            endpoint: "w.gov.my:2380".into(),
+        });
+        let found = witness(&platform).unwrap().unwrap();
+        assert_eq!((found.host.as_str(), found.port), ("w.gov.my", 2380));
     }
 
     #[test]

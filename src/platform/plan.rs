@@ -89,6 +89,7 @@ mod tests {
               sites:
               - {name: pdsa1, gateway: "198.51.100.1:8443"}
               - {name: pdsa2, gateway: "203.0.113.1:8443"}
+              roles: {mode: Witness, witness: {endpoint: "192.0.2.3:8443"}}
             "#,
         )
         .unwrap();
@@ -118,13 +119,17 @@ mod tests {
             filter: image("filter"),
             cyrus: image("cyrus"),
             router: image("router"),
+            etcd: image("etcd"),
         }
     }
 
     /// Everything at a site, with one store. `changed` is a part whose certificate is another than usual.
     fn everything(site: &str, changed: Option<&str>) -> Objects {
-        let installation = installation(site);
-        let certificates = certificates(&installation, "")
+        everything_of(&installation(site), changed)
+    }
+
+    fn everything_of(installation: &Installation, changed: Option<&str>) -> Objects {
+        let certificates = certificates(installation, "")
             .into_iter()
             .map(|(part, _)| {
                 let digest = if Some(part.name.as_str()) == changed {
@@ -137,16 +142,15 @@ mod tests {
             .collect();
         let images = images();
         let blueprint = Blueprint {
-            installation: &installation,
+            installation,
             images: &images,
             certificates: &certificates,
             session: "",
             own_signatures: false,
         };
-        let mut objects = ground(&installation);
+        let mut objects = ground(installation);
         objects.extend(parts(blueprint, &KEY).unwrap());
-        objects
-            .extend(mail_store::plan::of(&store(&installation), &installation, &images.cyrus, "").unwrap());
+        objects.extend(mail_store::plan::of(&store(installation), installation, &images.cyrus, "").unwrap());
         objects
     }
 
@@ -174,7 +178,7 @@ mod tests {
     fn every_pod_meets_the_security_standard_of_its_namespace() {
         let objects = everything("pdsa1", None);
         let pods = pods(&objects);
-        assert_eq!(pods.len(), Role::SHARED.len() + 1);
+        assert_eq!(pods.len(), Role::SHARED.len() + 2);
         for (name, (namespace, pod)) in pods {
             let found = match namespace.as_str() {
                 govuc_wire::names::MTA_NAMESPACE => {
@@ -208,7 +212,11 @@ mod tests {
             .collect();
         for (name, (_, pod)) in pods(&objects) {
             for volume in pod.volumes.iter().flatten() {
-                if let Some(map) = &volume.config_map {
+                if let Some(map) = volume
+                    .config_map
+                    .as_ref()
+                    .filter(|map| map.optional != Some(true))
+                {
                     assert!(maps.contains(&Some(map.name.clone())), "{name}: {}", map.name);
                 }
                 if let Some(claim) = &volume.persistent_volume_claim {
@@ -272,6 +280,29 @@ mod tests {
     }
 
     #[test]
+    fn a_site_has_a_member_of_the_roles_etcd_only_where_there_is_a_witness() {
+        let mut installation = installation("pdsa1");
+        let has_roles = |installation: &Installation| {
+            pods(&everything_of(installation, None)).contains_key(Role::Roles.label())
+        };
+        assert!(has_roles(&installation));
+        installation.witness = None;
+        assert!(!has_roles(&installation));
+    }
+
+    #[test]
+    fn no_budget_holds_up_a_drain_of_the_one_pod_of_a_member() {
+        let objects = everything("pdsa1", None);
+        let names = |name: &str| {
+            let budgets = objects.disruption_budgets.iter();
+            budgets
+                .filter(|budget| budget.metadata.name.as_deref() == Some(name))
+                .count()
+        };
+        assert_eq!((names("roles"), names("mx")), (0, 1));
+    }
+
+    #[test]
     fn each_template_is_filled_in_at_both_sites() {
         for site in ["pdsa1", "pdsa2"] {
             for map in everything(site, None).config_maps {
@@ -294,12 +325,17 @@ mod tests {
                         service.metadata.name.unwrap(),
                     )
                 })
-                .filter(|(_, name)| name.starts_with("directory-") || name.starts_with("mail-1-"))
+                .filter(|(_, name)| {
+                    ["directory-", "mail-1-", "roles-"]
+                        .iter()
+                        .any(|part| name.starts_with(part))
+                })
                 .collect();
             names.sort_unstable();
             names
         };
-        assert_eq!(names("pdsa1").len(), 4);
+        // Two each of the directory and the store; of the roles' members two for clients and three for each other.
+        assert_eq!(names("pdsa1").len(), 9);
         assert_eq!(names("pdsa1"), names("pdsa2"));
     }
 

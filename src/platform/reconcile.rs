@@ -26,10 +26,13 @@ use crate::{
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, pod, template},
     pki::{self, kept},
+    roles,
 };
 
 /// How soon is looked again at what no watch tells: whether the directory has its tree.
 const UNSETTLED: Duration = Duration::from_secs(3);
+/// How often the members of the roles' etcd are looked at. No watch tells of them either.
+const MEMBERS: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -112,6 +115,10 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
         return Ok((Stage::Alone, RESYNC));
     };
     let certificates = observe::certificates(cluster, installation, &joined, now).await?;
+    let roles = match &installation.witness {
+        Some(_) => Some(roles::certificates::ensure(cluster, installation, &joined, now).await?),
+        None => None,
+    };
     let session_key = pki::session_key(&joined.root);
     let blueprint = Blueprint {
         installation,
@@ -122,12 +129,22 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
     };
     let objects = plan::parts(blueprint, &session_key)?;
     let applied = objects.apply(cluster).await?;
-    let parts = Parts::of(&applied, observe::tree(installation, &joined.material).await);
-    let again = if parts.settled() {
-        until(certificates.renewal, now).min(RESYNC)
-    } else {
-        UNSETTLED
+    let members = match &roles {
+        Some(roles) => Some(roles::observe::look(cluster, installation, &roles.client).await?),
+        None => None,
     };
+    let parts = Parts::of(
+        &applied,
+        observe::tree(installation, &joined.material).await,
+        members,
+    );
+    let renewals = [certificates.renewal, roles.and_then(|roles| roles.renewal)];
+    let again = match (parts.settled(), &parts.members) {
+        (false, _) => UNSETTLED,
+        (true, Some(_)) => MEMBERS,
+        (true, None) => RESYNC,
+    };
+    let again = until(renewals.into_iter().flatten().min(), now).min(again);
     Ok((Stage::Made(parts), again))
 }
 

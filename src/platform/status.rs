@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     conditions::{Conditions, Word, begun},
     part::{Role, objects::Applied, workload},
+    roles::health::Seen,
 };
 
 /// How far the site is.
@@ -30,10 +31,12 @@ pub struct Parts {
     pub waiting: Vec<String>,
     /// What the directory answered; an error is for people.
     pub directory: Result<(), String>,
+    /// The members of the roles' etcd; none where there is no witness.
+    pub members: Option<Seen>,
 }
 
 impl Parts {
-    pub fn of(applied: &Applied, directory: Result<(), String>) -> Self {
+    pub fn of(applied: &Applied, directory: Result<(), String>, members: Option<Seen>) -> Self {
         let sets = applied
             .stateful_sets
             .iter()
@@ -48,11 +51,16 @@ impl Parts {
             .filter_map(|(metadata, _)| metadata.name.clone())
             .collect();
         waiting.sort_unstable();
-        Self { waiting, directory }
+        Self {
+            waiting,
+            directory,
+            members,
+        }
     }
 
     pub fn settled(&self) -> bool {
-        self.waiting.is_empty() && self.directory.is_ok()
+        let formed = self.members.as_ref().is_none_or(|members| members.formed);
+        self.waiting.is_empty() && self.directory.is_ok() && formed
     }
 }
 
@@ -78,9 +86,11 @@ pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp
 fn made(conditions: Conditions, parts: &Parts) -> Conditions {
     let directory = directory(parts);
     let mail = mail(parts);
-    let missing: Vec<String> = [&directory, &mail]
+    let roles = roles(parts);
+    // A member that is away takes nothing from what is asked of this site; one that never came does.
+    let missing: Vec<String> = [&directory, &mail, &roles]
         .into_iter()
-        .filter(|word| !word.is_true())
+        .filter(|word| !word.is_true() && word.reason != reasons::MEMBER_MISSING)
         .map(|word| word.message.clone())
         .collect();
     // Parts only run once each has its certificate: a failure to issue one ends the reconcile before.
@@ -93,7 +103,8 @@ fn made(conditions: Conditions, parts: &Parts) -> Conditions {
             ),
         )
         .set(types::DIRECTORY_READY, directory)
-        .set(types::MAIL_READY, mail);
+        .set(types::MAIL_READY, mail)
+        .set(types::ROLES_READY, roles);
     if missing.is_empty() {
         conditions.ready("every shared part of this site is ready")
     } else {
@@ -112,12 +123,22 @@ fn directory(parts: &Parts) -> Word {
     }
 }
 
+fn roles(parts: &Parts) -> Word {
+    match &parts.members {
+        Some(members) => members.word(),
+        None => Word::yes(
+            reasons::TWO_SITE,
+            "there is no third place (spec.roles.mode is TwoSite): no store changes sides by itself",
+        ),
+    }
+}
+
 fn mail(parts: &Parts) -> Word {
     let waiting: Vec<&str> = parts
         .waiting
         .iter()
         .map(String::as_str)
-        .filter(|part| *part != Role::Directory.label())
+        .filter(|part| ![Role::Directory.label(), Role::Roles.label()].contains(part))
         .collect();
     if waiting.is_empty() {
         Word::yes(reasons::READY, "every shared mail part is ready")
@@ -133,7 +154,9 @@ fn mail(parts: &Parts) -> Word {
 mod tests {
     use super::*;
     use crate::conditions::is_true;
+    use crate::roles::health::tests::voter;
     use govuc_api::PlatformSpec;
+    use govuc_etcd::MemberId;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
     use rstest::rstest;
 
@@ -157,6 +180,23 @@ mod tests {
         Stage::Made(Parts {
             waiting: waiting.iter().map(|&name| name.to_owned()).collect(),
             directory: directory.map_err(str::to_owned),
+            members: None,
+        })
+    }
+
+    /// A site at which nothing is missing, with members that were seen so.
+    fn with_members(formed: bool, present: &[u64]) -> Stage {
+        let members = ["pdsa1", "pdsa2", "witness"];
+        let members = (1..).zip(members).map(|(id, site)| voter(id, site));
+        Stage::Made(Parts {
+            waiting: Vec::new(),
+            directory: Ok(()),
+            members: Some(Seen {
+                sites: ["pdsa1".into(), "pdsa2".into()],
+                formed,
+                members: (present.len() > 1).then(|| members.collect()),
+                present: present.iter().copied().map(MemberId).collect(),
+            }),
         })
     }
 
@@ -184,6 +224,24 @@ mod tests {
         assert_eq!(is_true(&conditions, types::DIRECTORY_READY), directory);
         assert_eq!(is_true(&conditions, types::MAIL_READY), mail);
         assert!(is_true(&conditions, types::CERTIFICATES_VALID));
+    }
+
+    #[rstest]
+    #[case::two_sites(parts(&[], Ok(())), true, reasons::TWO_SITE, true)]
+    #[case::formed(with_members(true, &[1, 2, 3]), true, reasons::FORMED, true)]
+    #[case::forming(with_members(false, &[]), false, reasons::FORMING, false)]
+    #[case::a_member_is_away(with_members(true, &[1, 2]), false, reasons::MEMBER_MISSING, true)]
+    #[case::no_majority(with_members(true, &[1]), false, reasons::NO_QUORUM, false)]
+    fn a_member_that_is_away_makes_a_site_no_less_ready(
+        #[case] stage: Stage,
+        #[case] roles: bool,
+        #[case] why: &str,
+        #[case] ready: bool,
+    ) {
+        let conditions = said(&stage);
+        assert_eq!(is_true(&conditions, types::ROLES_READY), roles);
+        assert_eq!(reason(&conditions, types::ROLES_READY), Some(why));
+        assert_eq!(is_true(&conditions, types::READY), ready);
     }
 
     #[test]

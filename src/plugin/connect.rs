@@ -22,13 +22,12 @@ use super::{
 };
 use crate::{
     part::common_labels,
-    pki::kept::{AUTHORITY_SECRET, PEER_CONFIG_MAP, ROOT_SECRET},
+    pki::kept::{AUTHORITY_SECRET, PEER_CONFIG_MAP, ROOT_KEY, ROOT_SECRET},
 };
 use govuc_wire::names::SYSTEM_NAMESPACE;
 
 const MANAGER: &str = "govuc-connect";
 const POLL: Duration = Duration::from_secs(1);
-const ROOT_KEY: &str = "root";
 const ROOT_BYTES: usize = 32;
 
 #[derive(Args, Debug)]

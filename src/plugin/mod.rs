@@ -4,5 +4,7 @@ pub mod approve;
 pub mod connect;
 mod contexts;
 mod output;
+pub mod switchover;
+pub mod witness;
 
 pub use contexts::Error as ContextError;

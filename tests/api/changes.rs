@@ -26,6 +26,16 @@ async fn a_platforms_domain_and_sites_stay() {
 }
 
 #[tokio::test]
+async fn a_platform_keeps_its_witness_and_may_move_it() {
+    let client = installed(None).await;
+    let mut platform = example("platform.yaml");
+    platform["spec"]["roles"]["witness"]["endpoint"] = json!("w.gov.my:8443");
+    try_out(&client, &platform).await.unwrap();
+    platform["spec"]["roles"] = json!({"mode": "TwoSite"});
+    refused(&platform, &["spec.roles", "can't go back", "witness.endpoint"]).await;
+}
+
+#[tokio::test]
 async fn a_stores_site_moves_only_by_a_switchover() {
     let client = installed(None).await;
     let mut store = json!({

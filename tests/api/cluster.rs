@@ -25,7 +25,9 @@ use tokio::sync::OnceCell;
 pub const APPROVER: &str = "approver";
 /// May submit for others, and not decide.
 pub const PIPELINE: &str = "pipeline";
-/// May apply for an agency, and nothing more.
+/// May move stores.
+pub const MOVER: &str = "mover";
+/// May apply for an agency and write stores, and nothing more.
 pub const APPLICANT: &str = "aminah";
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
@@ -76,6 +78,7 @@ async fn install() {
     for (user, role) in [
         (APPROVER, "govuc-approver"),
         (PIPELINE, "govuc-pipeline"),
+        (MOVER, "govuc-store-operator"),
         (APPLICANT, "test-applicant"),
     ] {
         bind(&client, user, role).await;
@@ -84,7 +87,7 @@ async fn install() {
         metadata: named("test-applicant"),
         rules: Some(vec![PolicyRule {
             api_groups: Some(vec!["1govuc.gov.my".into()]),
-            resources: Some(vec!["agencies".into()]),
+            resources: Some(vec!["agencies".into(), "mailstores".into()]),
             verbs: ["get", "create", "update", "patch"].map(str::to_owned).to_vec(),
             ..Default::default()
         }]),
@@ -136,7 +139,13 @@ async fn policies_in_force(client: &Client) {
     nowhere["spec"]["preferredSite"] = json!("pdsa9");
     let mut own = example("agencies/kkr.yaml");
     own["spec"]["approval"] = json!({"decision": "Approved", "decidedBy": "nobody", "on": "2026-11-24"});
+    let mut away = json!({
+        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {},
+        "spec": {"preferredSite": "pdsa1"},
+    });
+    away["spec"]["switchover"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
     for (mut object, policy) in [
+        (away, "govuc-switchover-site"),
         (stray, "govuc-mailbox-namespace"),
         (outside, "govuc-mailbox-policy"),
         (nowhere, "govuc-site-exists"),

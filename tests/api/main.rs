@@ -12,3 +12,4 @@ mod cluster;
 mod connect;
 mod mailbox_policy;
 mod roles;
+mod switchover;

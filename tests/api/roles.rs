@@ -163,6 +163,10 @@ async fn nobody_reaches_into_another_namespace(
 #[case::no_mailbox_of_its_own(OPERATOR, "create", KINDS, "mailboxes")]
 #[case::no_identity_of_another(OPERATOR, "impersonate", "", "users")]
 #[case::no_more_than_it_has(OPERATOR, "escalate", "rbac.authorization.k8s.io", "clusterroles")]
+#[case::no_switchover(OPERATOR, "switchover", KINDS, "mailstores")]
+#[case::a_pipeline_moves_no_store("pipeline", "switchover", KINDS, "mailstores")]
+#[case::who_moves_stores_makes_none("mover", "create", KINDS, "mailstores")]
+#[case::who_moves_stores_approves_nothing("mover", "approve", KINDS, "agencies")]
 #[case::a_pipeline_never_approves("pipeline", "approve", KINDS, "agencies")]
 #[tokio::test]
 async fn nobody_holds_more_than_the_role_says(

@@ -112,5 +112,6 @@ fn images() -> Images {
         filter: image("filter"),
         cyrus: image("cyrus"),
         router: image("router"),
+        etcd: image("etcd"),
     }
 }

@@ -15,6 +15,8 @@ pub mod types {
     pub const DIRECTORY_READY: &str = "DirectoryReady";
     /// Platform: every shared mail part of this site is ready. Agency: its store takes and gives mail.
     pub const MAIL_READY: &str = "MailReady";
+    /// Platform: the etcd that holds roles has every member; or there is none to have, with reason TwoSite.
+    pub const ROLES_READY: &str = "RolesReady";
     /// Platform: every part has a certificate that is not due.
     pub const CERTIFICATES_VALID: &str = "CertificatesValid";
     /// MailStore: the copy at the other site has all that is stored.
@@ -48,6 +50,17 @@ pub mod reasons {
     pub const CERTIFICATES_CURRENT: &str = "CertificatesCurrent";
     /// The directory does not answer.
     pub const DIRECTORY_UNREACHABLE: &str = "DirectoryUnreachable";
+    /// The etcd that holds roles has every member, and they agree.
+    pub const FORMED: &str = "Formed";
+    /// The etcd that holds roles has not been seen agreeing on anything yet; the message says what is awaited.
+    pub const FORMING: &str = "Forming";
+    /// No majority of the etcd that holds roles can be reached from here: nothing can change sides, and nothing stops for it
+    /// while the sites reach each other.
+    pub const NO_QUORUM: &str = "NoQuorum";
+    /// A majority is there and a member is not; the message names it. One more, and nothing can change sides.
+    pub const MEMBER_MISSING: &str = "MemberMissing";
+    /// `spec.roles.mode` is TwoSite: there is no third place, and no store changes sides by itself.
+    pub const TWO_SITE: &str = "TwoSite";
 
     /// The API server does not count the namespace's quota yet, and refuses what the quota is about.
     pub const QUOTA_NOT_COUNTED: &str = "QuotaNotCounted";

@@ -11,14 +11,17 @@ pub use agency::{
     Administrators, Agency, AgencyMail, AgencySpec, AgencyStatus, Application, Approval, Budget,
     DecisionKind, Domain, ExistingContract, PlacedStore, Placement, Subject, SubjectKind, Translated,
 };
-pub use mail_store::{CopyState, MailStore, MailStoreSpec, MailStoreStatus, Storage, StoreCopy, StoreUse};
+pub use mail_store::{
+    CopyState, MailStore, MailStoreSpec, MailStoreStatus, Storage, StoreCopy, StoreUse, Switchover,
+    SwitchoverState, SwitchoverStatus,
+};
 pub use mailbox::{
     FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus, Quota,
     Termination, TerminationReason,
 };
 pub use platform::{
-    Addresses, Lockout, PasswordPolicy, Platform, PlatformMail, PlatformSpec, PlatformStatus, Site,
-    StorePlacement,
+    Addresses, Lockout, PasswordPolicy, Platform, PlatformMail, PlatformRoles, PlatformSpec, PlatformStatus,
+    RolesMode, Site, StorePlacement, Witness,
 };
 
 /// The group of every kind.

@@ -1,6 +1,9 @@
 //! MailStore: one mail engine per site, and the unit that has a primary.
 
-use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
+use k8s_openapi::apimachinery::pkg::{
+    api::resource::Quantity,
+    apis::meta::v1::{Condition, Time},
+};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,14 +21,15 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Replicated", type_ = "string", json_path = r#".status.conditions[?(@.type=="Replicated")].status"#),
     printcolumn(name = "Primary", type_ = "string", json_path = ".status.primary"),
+    printcolumn(name = "Term", type_ = "integer", json_path = ".status.term"),
     printcolumn(name = "Size", type_ = "string", json_path = ".spec.storage.size"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Term", type_ = "integer", json_path = ".status.term", priority = 1),
+    printcolumn(name = "Switchover", type_ = "string", json_path = ".status.switchover.state", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')")
         .message(Message::Expression("'metadata.name is ' + self.metadata.name + ': a store is called by at most 40 lower-case letters, digits and -, for example mail-1'".into())),
-    validation = Rule::new("!(self.metadata.name in ['directory', 'filter', 'front-door', 'gateway', 'mx', 'submission', 'operator'])")
+    validation = Rule::new("!(self.metadata.name in ['directory', 'filter', 'front-door', 'gateway', 'mx', 'submission', 'operator', 'roles', 'roles-client', 'roles-peer'])")
         .message(Message::Expression("'metadata.name is ' + self.metadata.name + ', the name of another part of the site: choose another, for example mail-1'".into())),
 )]
 #[serde(rename_all = "camelCase")]
@@ -46,6 +50,27 @@ pub struct MailStoreSpec {
     #[serde(default = "default_capacity")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub capacity: i32,
+    /// A planned switchover that is asked for, once. Written by `kubectl govuc switchover`; files leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<Switchover>,
+}
+
+/// A planned switchover: nothing stored is lost, or it does not happen.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("self.id == oldSelf.id ? self == oldSelf : true")
+        .message(Message::Expression("'switchover ' + oldSelf.id + ' is asked for already and can\'t be edited: ask for another with another id, as kubectl govuc switchover does'".into()))
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Switchover {
+    /// Names the operation here, in etcd, in the guards' logs and in the status. Another id is another switchover.
+    #[schemars(schema_with = "crate::schema::operation")]
+    pub id: String,
+    /// The site that is to be primary.
+    #[schemars(schema_with = "crate::schema::label")]
+    pub to: String,
+    /// It is not begun after this.
+    pub not_after: Time,
 }
 
 /// What a store keeps.
@@ -89,9 +114,68 @@ pub struct MailStoreStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub sites: Vec<StoreCopy>,
+    /// The switchover that was asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<SwitchoverStatus>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// How far a switchover is, or how it ended.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchoverStatus {
+    pub id: String,
+    pub state: SwitchoverState,
+    /// What is done now or was wrong, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The site that was primary when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    pub to: String,
+    /// SHA-256 over what both copies had when the role was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The term that began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<i64>,
+    /// When the store's guards were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
+/// Where a switchover is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchoverState {
+    /// Nothing has begun.
+    Pending,
+    /// Clients wait while the copies are made equal, or while the other site takes over.
+    Draining,
+    /// The other site is primary.
+    Done,
+    /// Nothing was begun; the message says why.
+    Refused,
+    /// It was begun and taken back: everything is as it was.
+    Aborted,
+    /// Nobody began it in time.
+    Expired,
+}
+
+impl SwitchoverState {
+    /// Nothing more comes.
+    pub fn is_final(self) -> bool {
+        match self {
+            SwitchoverState::Pending | SwitchoverState::Draining => false,
+            SwitchoverState::Done
+            | SwitchoverState::Refused
+            | SwitchoverState::Aborted
+            | SwitchoverState::Expired => true,
+        }
+    }
 }
 
 /// A store's copy at a site.

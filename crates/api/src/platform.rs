@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::mail_store::Storage;
@@ -24,6 +25,12 @@ use crate::mail_store::Storage;
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     validation = Rule::new("self.metadata.name == 'platform'")
         .message(Message::Expression("'metadata.name is ' + self.metadata.name + ': there is one Platform, and it is called platform'".into())),
+    validation = Rule::new("self.spec.roles.mode != 'Witness' || self.spec.sites.all(site, site.gateway.endsWith(':8443'))")
+        .message(Message::Expression("'spec.sites: the gateways are ' + self.spec.sites[0].gateway + ' and ' + self.spec.sites[1].gateway + \
+            ', and the witness reaches both at port 8443, whatever the host: give each gateway the port 8443, or set spec.roles.mode to TwoSite'".into())),
+    validation = Rule::new("self.spec.roles.mode != 'Witness' || self.spec.sites.all(site, site.name != 'witness' && !site.name.startsWith('peer-'))")
+        .message(Message::Expression("'spec.sites: the sites are ' + self.spec.sites[0].name + ' and ' + self.spec.sites[1].name + \
+            '; with spec.roles.mode Witness none may be called witness or peer-…, which are names of the members of the etcd that holds roles: choose another'".into())),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PlatformSpec {
@@ -41,6 +48,9 @@ pub struct PlatformSpec {
             .message(Message::Expression("'the sites are ' + oldSelf[0].name + ' and ' + oldSelf[1].name + ', in this order; names and order can\\'t change: certificates and routes are made from them'".into()))
     )]
     pub sites: Vec<Site>,
+    /// How it is agreed which site takes a store's mail.
+    #[serde(default)]
+    pub roles: PlatformRoles,
     /// Rules for passwords of people.
     #[serde(default)]
     pub password: PasswordPolicy,
@@ -76,6 +86,46 @@ pub struct Addresses {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::ip_address")]
     pub mx: Option<String>,
+}
+
+/// How it is agreed which site takes a store's mail.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[x_kube(
+    validation = Rule::new("self.mode != 'Witness' || has(self.witness)")
+        .message("mode is Witness, and no witness is named: add witness.endpoint, the host and port of a machine at a third place, for example w.gov.my:8443; or set mode to TwoSite"),
+    validation = Rule::new("self.mode != 'TwoSite' || !has(self.witness)")
+        .message("a witness is named, and mode is TwoSite, which has none: set mode to Witness, or leave witness out"),
+    validation = Rule::new("oldSelf.mode != 'Witness' || self.mode == 'Witness'")
+        .message("mode is Witness and can't go back to TwoSite: the two sites would not change at one moment, and a store could have two primaries between. To move the witness, change witness.endpoint")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformRoles {
+    /// Witness: an etcd of three members, one of them at a third place, so that either site can go on alone. TwoSite: no third
+    /// place; nothing changes sides by itself.
+    #[serde(default)]
+    pub mode: RolesMode,
+    /// The third place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
+}
+
+/// Where roles come from.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RolesMode {
+    /// A person decides.
+    #[default]
+    TwoSite,
+    /// A majority of two sites and a witness decides.
+    Witness,
+}
+
+/// A machine at a third place that only votes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Witness {
+    /// Host and port where both sites reach it.
+    #[schemars(schema_with = "crate::schema::host_port")]
+    pub endpoint: String,
 }
 
 /// Rules for passwords of people.

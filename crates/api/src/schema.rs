@@ -108,6 +108,19 @@ pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of an operation.
+pub(crate) fn operation(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 64,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+            "messageExpression": r#"'"' + self + '" names no operation: write up to 64 lower-case letters, digits and -, for example sw-20270131-7f3a'"#,
+        }],
+    })
+}
+
 /// A span of time as Go writes it, from a second to a day.
 pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -48,6 +48,44 @@ fn a_platform(#[case] pointer: &str, #[case] value: Value, #[case] taken: bool) 
 }
 
 #[rstest]
+#[case::a_witness("8443", json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:2380"}}), true)]
+#[case::two_sites("9443", json!({"mode": "TwoSite"}), true)]
+#[case::nothing_said("9443", json!({}), true)]
+#[case::no_witness("8443", json!({"mode": "Witness"}), false)]
+#[case::a_witness_of_two_sites("8443", json!({"witness": {"endpoint": "w.gov.my:8443"}}), false)]
+#[case::a_witness_without_port("8443", json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my"}}), false)]
+#[case::another_port_of_a_gateway("9443", json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:8443"}}), false)]
+fn the_roles(#[case] port: &str, #[case] roles: Value, #[case] taken: bool) {
+    let mut platform: Platform = object(PLATFORM, "/spec/roles", roles);
+    platform.spec.sites[1].gateway = format!("gw.pdsa2.gov.my:{port}");
+    assert_eq!(validate_cel(&platform).is_ok(), taken);
+}
+
+#[rstest]
+#[case("witness", false)]
+#[case("peer-pdsa1", false)]
+#[case("peer", true)]
+fn with_a_witness_no_site_is_called_like_a_member(#[case] name: &str, #[case] taken: bool) {
+    let mut platform: Platform = object(PLATFORM, "", json!(null));
+    platform.spec.sites[1].name = name.to_owned();
+    validate_cel(&platform).expect("without a witness any name will do");
+    platform.spec.roles =
+        serde_json::from_value(json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:8443"}})).unwrap();
+    assert_eq!(validate_cel(&platform).is_ok(), taken);
+}
+
+#[test]
+fn a_witness_may_come_and_move_and_not_go() {
+    let with = |roles: Value| -> Platform { object(PLATFORM, "/spec/roles", roles) };
+    let none = with(json!({"mode": "TwoSite"}));
+    let here = with(json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:8443"}}));
+    let there = with(json!({"mode": "Witness", "witness": {"endpoint": "w2.gov.my:8443"}}));
+    validate_cel_update(&here, &none).unwrap();
+    validate_cel_update(&there, &here).unwrap();
+    assert!(validate_cel_update(&none, &here).is_err());
+}
+
+#[rstest]
 #[case::as_it_is("", json!(null), true)]
 #[case::a_name_with_dots("/metadata/name", json!("kkr.gov"), false)]
 #[case::no_primary("/spec/domains", json!([{"name": "kkr.gov.my"}]), false)]
@@ -105,7 +143,12 @@ fn a_mailbox(#[case] pointer: &str, #[case] value: Value, #[case] taken: bool) {
 fn a_store_is_called_like_no_other_part() {
     let text = r#"{"apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "mail-1"}, "spec": {"preferredSite": "pdsa1"}}"#;
     validate_cel(&object::<MailStore>(text, "", json!(null))).unwrap();
-    assert!(validate_cel(&object::<MailStore>(text, "/metadata/name", json!("mx"))).is_err());
+    for name in ["mx", "roles"] {
+        assert!(
+            validate_cel(&object::<MailStore>(text, "/metadata/name", json!(name))).is_err(),
+            "{name}"
+        );
+    }
 }
 
 #[rstest]

@@ -197,6 +197,11 @@ impl Machine {
         process::descendants(self.init)
     }
 
+    /// Its own processes: those of pods have namespaces of their own.
+    pub fn programs(&self) -> Vec<Process> {
+        process::members(self.init)
+    }
+
     /// Pulls the plug.
     pub fn kill(self) -> Result<(), Error> {
         // A frozen process does not die before it is thawed.

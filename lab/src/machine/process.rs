@@ -86,6 +86,15 @@ pub fn inits(lab: &LabName, role: Role) -> Vec<Process> {
         .collect()
 }
 
+/// What is in the pid namespace of `init` itself.
+pub fn members(init: u32) -> Vec<Process> {
+    let namespace = pid_namespace(init);
+    every()
+        .into_iter()
+        .filter(|process| namespace.is_some() && pid_namespace(process.pid) == namespace)
+        .collect()
+}
+
 /// Everything in the pid namespace of `init`, nested ones included. A program that was started by entering the
 /// namespace has its parent outside, so both the namespace and the parents are looked at.
 pub fn descendants(init: u32) -> Vec<Process> {

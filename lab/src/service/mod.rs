@@ -10,6 +10,7 @@ mod password;
 pub mod people;
 mod settle;
 pub mod smtp;
+pub mod witness;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,7 @@ impl Service {
             apply(site, "platform.yaml")?;
             apply(site, "agencies")?;
         }
+        witness::set_up(self)?;
         self.each_site(Kind::Platform, 1, PLATFORM_LIMIT).await?;
         for site in Site::DATA_CENTRES {
             for agency in AGENCIES {

@@ -20,6 +20,13 @@ pub const ALI: Person = Person {
     password: "Jambatan-Pulau-Pinang-1985",
 };
 
+pub const MEI_LING: Person = Person {
+    agency: "kkr",
+    mailbox: "mei-ling",
+    address: "mei.ling@kkr.gov.my",
+    password: "Pasar-Seni-Tingkat-3-b",
+};
+
 pub const SITI: Person = Person {
     agency: "jpa",
     mailbox: "siti-aminah",

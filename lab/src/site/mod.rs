@@ -5,6 +5,7 @@ mod control_plane;
 mod dns;
 mod node;
 mod pki;
+pub mod witness;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -73,7 +74,7 @@ fn plan<'a>(lab: &Lab, site: Site, programs: &'a Programs) -> Plan<'a> {
 }
 
 /// Starts `site`: on an empty folder a new one, otherwise what was there before the power cut. Returns when its
-/// node is Ready and pods can be made; the witness has nothing to wait for.
+/// node is Ready and pods can be made; the witness has nothing to wait for, and its member starts if it was set up.
 pub async fn start(lab: &Lab, site: Site, programs: &Programs, wan: &Machine) -> anyhow::Result<()> {
     let plan = plan(lab, site, programs);
     for folder in plan.folder.folders() {
@@ -90,6 +91,8 @@ pub async fn start(lab: &Lab, site: Site, programs: &Programs, wan: &Machine) ->
         run(&plan, &machine)
             .await
             .with_context(|| format!("{site}, whose logs are in {}", plan.folder.join("log").display()))?;
+    } else {
+        witness::start(&plan.folder, &machine)?;
     }
     machine.complete()?;
     Ok(())
@@ -141,15 +144,17 @@ pub const PROGRAMS: [&str; 9] = [
     "agent",
 ];
 
-/// Starts one program of a running data centre again, after it was killed.
+/// Starts one program of a running site again, after it was killed.
 pub fn revive_program(lab: &Lab, site: Site, name: &str) -> anyhow::Result<()> {
     let machine = machine(lab, site)?;
-    if machine
-        .processes()
-        .iter()
-        .any(|process| process.program() == name)
-    {
+    if machine.programs().iter().any(|process| process.program() == name) {
         bail!("{name} runs in {site}");
+    }
+    if !site.is_data_centre() {
+        if name != witness::PROGRAM {
+            bail!(unknown_program(site, name));
+        }
+        return witness::start(&lab.folder.site(site), &machine);
     }
     let programs = artifact::programs()?;
     let plan = plan(lab, site, &programs);
@@ -159,17 +164,17 @@ pub fn revive_program(lab: &Lab, site: Site, name: &str) -> anyhow::Result<()> {
         .concat()
         .into_iter()
         .find(|daemon| daemon.name() == name);
-    machine.spawn(&daemon.with_context(|| unknown_program(name))?)?;
+    machine.spawn(&daemon.with_context(|| unknown_program(site, name))?)?;
     Ok(())
 }
 
-/// Kills one program of a running data centre.
+/// Kills one program of a running site, and none of a pod that happens to be called the same.
 pub fn kill_program(lab: &Lab, site: Site, name: &str) -> anyhow::Result<()> {
-    if !PROGRAMS.contains(&name) {
-        bail!(unknown_program(name));
+    if !programs_of(site).contains(&name) {
+        bail!(unknown_program(site, name));
     }
     let found: Vec<_> = machine(lab, site)?
-        .processes()
+        .programs()
         .into_iter()
         .filter(|p| p.program() == name)
         .collect();
@@ -182,10 +187,18 @@ pub fn kill_program(lab: &Lab, site: Site, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn unknown_program(name: &str) -> String {
+fn programs_of(site: Site) -> &'static [&'static str] {
+    if site.is_data_centre() {
+        &PROGRAMS
+    } else {
+        &[witness::PROGRAM]
+    }
+}
+
+fn unknown_program(site: Site, name: &str) -> String {
     format!(
-        "{name:?} is no program of a site; there are {}",
-        PROGRAMS.join(", ")
+        "{name:?} is no program of {site}; there are {}",
+        programs_of(site).join(", ")
     )
 }
 

@@ -1,4 +1,4 @@
-//! Cyrus' patches and the directory's rules, tried with the engines as the images carry them.
+//! Cyrus' patches and the directory's rules, tried with the engines as the images carry them; and the roles' etcd.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 
 use super::Report;
 use crate::cargo::{cargo, repository};
-use crate::{paths, preflight, stock};
+use crate::{artifact, paths, preflight, stock};
 
 /// Unpacks both images, runs what tries them, and removes them again.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
@@ -21,6 +21,7 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     patches(report, &cyrus)?;
     digests(report, &cyrus)?;
     providers(report, &openldap)?;
+    members(report)?;
     images.remove()
 }
 
@@ -149,6 +150,27 @@ fn providers(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     ]);
     tests.env("GOVUC_SLAPD_ROOT", root);
     super::cargo::test(report, "slapd", tests)
+}
+
+/// The tests of the roles' etcd's client and of the guard that want real members, with the etcd of the lab's own programs.
+fn members(report: &mut Report) -> anyhow::Result<()> {
+    let mut tests = cargo(&[
+        "test",
+        "--package",
+        "govuc-etcd",
+        "--package",
+        "govuc-guard",
+        "--features",
+        "govuc-etcd/etcd,govuc-guard/etcd",
+        // The other targets have no test that the suite `unit` does not run.
+        "--test",
+        "etcd",
+        "--test",
+        "lease",
+        "--no-fail-fast",
+    ]);
+    tests.env("GOVUC_ETCD", artifact::kubernetes()?);
+    super::cargo::test(report, "etcd", tests)
 }
 
 /// A line about a check: `ok NAME` or `FAILED NAME: WHY`.

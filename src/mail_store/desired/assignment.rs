@@ -33,14 +33,8 @@ struct File<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum RoleSource<'a> {
-    Assignment {
-        era: u64,
-        term: u64,
-        primary: &'a str,
-    },
-    Lease {
-        roles: Lease<'a>,
-    },
+    Assignment { era: u64, term: u64, primary: &'a str },
+    Lease { roles: Lease<'a> },
 }
 
 /// What the roles' etcd is asked for.

@@ -2,6 +2,7 @@
 
 mod agency;
 mod mailbox;
+mod store;
 
 use k8s_openapi::api::admissionregistration::v1::{
     AuditAnnotation, MatchCondition, MatchResources, NamedRuleWithOperations, ParamKind, ParamRef,
@@ -53,6 +54,8 @@ pub(super) fn objects() -> Result<Vec<Value>, Error> {
         mailbox::namespace(),
         mailbox::addresses(),
         mailbox::policy_config_map(),
+        store::switchover(),
+        store::switchover_site(),
     ];
     let mut objects = Vec::new();
     for policy in policies {

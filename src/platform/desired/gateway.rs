@@ -11,6 +11,7 @@ use crate::part::{
     service::{self, Public},
     template, workload,
 };
+use crate::platform::Endpoint;
 
 const USER: i64 = 65532;
 const REPLICAS: i32 = 2;
@@ -23,11 +24,16 @@ pub fn gateway(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> {
     let part = Part::shared(Role::Gateway);
     let (own, peer) = (&blueprint.installation.own, &blueprint.installation.peer);
     let owner = blueprint.owner();
-    let peer_gateway = format!("{}:{}", peer.gateway.host, peer.gateway.port);
+    let peer_gateway = peer.gateway.to_string();
+    let witness = blueprint.installation.witness.as_ref();
+    let witness = witness.map(Endpoint::to_string).unwrap_or_default();
+    let witness_name = names::server_name(names::ROLES_PEER, names::WITNESS, names::MAIL_NAMESPACE);
     let values = [
         ("site", own.name.as_str()),
         ("peer", &peer.name),
         ("peer_gateway", &peer_gateway),
+        ("witness", &witness),
+        ("witness_name", &witness_name),
     ];
     let files = Files::from([("haproxy.cfg".to_owned(), rendered(TEMPLATE, &values)?)]);
 

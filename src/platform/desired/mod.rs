@@ -6,6 +6,7 @@ mod front_door;
 mod gateway;
 mod mta;
 mod namespace;
+mod roles;
 mod router;
 mod tunnel;
 
@@ -47,11 +48,7 @@ impl<'a> Blueprint<'a> {
     /// What every part has: an account, a policy, and a limit to evictions.
     fn surroundings(&self, part: &Part) -> Objects {
         Objects {
-            network_policies: vec![network::policy(
-                part,
-                &self.installation.peer.gateway,
-                self.owner(),
-            )],
+            network_policies: vec![network::policy(part, self.installation.outside(), self.owner())],
             service_accounts: vec![workload::service_account(part, self.owner())],
             disruption_budgets: vec![workload::disruption_budget(part, self.owner())],
             ..Default::default()
@@ -84,14 +81,18 @@ pub fn public_names(role: Role, site: &str, domain: &str) -> Vec<String> {
 
 /// Every shared part of the site.
 pub fn parts(blueprint: Blueprint<'_>) -> Result<Vec<Objects>, template::Error> {
-    Ok(vec![
+    let mut parts = vec![
         gateway::gateway(blueprint)?,
         directory::directory(blueprint)?,
         filter::filter(blueprint)?,
         front_door::front_door(blueprint)?,
         mta::mta(blueprint, Duty::Mx)?,
         mta::mta(blueprint, Duty::Submission)?,
-    ])
+    ];
+    if blueprint.installation.witness.is_some() {
+        parts.push(roles::roles(blueprint)?);
+    }
+    Ok(parts)
 }
 
 fn rendered(template: &str, values: &[(&'static str, &str)]) -> Result<String, template::Error> {

@@ -12,6 +12,7 @@ async fn every_field_of_a_platform_is_judged() {
     base["spec"]["password"] =
         json!({"minLength": 12, "history": 5, "lockout": {"attempts": 5, "for": "15m"}, "idleDays": 90});
     base["spec"]["mail"] = json!({"placement": {"dedicatedAbove": 10, "maxUsers": 20}, "storage": {"size": "1Gi", "className": "fast"}, "quotaCeiling": "50Gi"});
+    base["spec"]["roles"] = json!({"mode": "Witness", "witness": {"endpoint": "198.19.0.3:8443"}});
     let cases = vec![
         case("/metadata/name", json!("second"), &["second", "called platform"]),
         case("/spec/domain", Value::Null, &["spec.domain: Required"]),
@@ -84,6 +85,65 @@ async fn every_field_of_a_platform_is_judged() {
             &["addresses.mx", "mx.gov.my", "for example"],
         ),
         case("/spec/sites/0/addresses/web", json!("198.19.0.1"), &["web"]),
+        case(
+            "/spec/sites/0/gateway",
+            json!("gw.gov.my:9443"),
+            &["spec.sites", "gw.gov.my:9443", "port 8443", "TwoSite"],
+        ),
+        case(
+            "/spec/sites/1/name",
+            json!("witness"),
+            &["spec.sites", "pdsa1 and witness", "choose another"],
+        ),
+        case(
+            "/spec/roles/mode",
+            json!("Quorum"),
+            &["spec.roles.mode", "Quorum", "TwoSite", "Witness"],
+        ),
+        case("/spec/roles/mode", json!(""), &["spec.roles.mode"]),
+        case("/spec/roles/mode", json!(3), &["spec.roles.mode", "string"]),
+        case(
+            "/spec/roles/mode",
+            json!("TwoSite"),
+            &["spec.roles", "a witness is named", "leave witness out"],
+        ),
+        // Left out, it is TwoSite.
+        case(
+            "/spec/roles/mode",
+            Value::Null,
+            &["spec.roles", "a witness is named", "set mode to Witness"],
+        ),
+        case(
+            "/spec/roles/witness",
+            Value::Null,
+            &["spec.roles", "no witness is named", "witness.endpoint", "TwoSite"],
+        ),
+        case(
+            "/spec/roles/witness/endpoint",
+            Value::Null,
+            &["spec.roles", "no witness is named", "witness.endpoint"],
+        ),
+        case(
+            "/spec/roles/witness/endpoint",
+            json!("w.gov.my"),
+            &["spec.roles.witness.endpoint", "w.gov.my", ":8443"],
+        ),
+        case(
+            "/spec/roles/witness/endpoint",
+            json!("w.gov.my:0"),
+            &["spec.roles.witness.endpoint", "w.gov.my:0", ":8443"],
+        ),
+        case(
+            "/spec/roles/witness/endpoint",
+            json!("https://w.gov.my:8443"),
+            &["spec.roles.witness.endpoint", "https://", ":8443"],
+        ),
+        case(
+            "/spec/roles/witness/endpoint",
+            long(260),
+            &["spec.roles.witness.endpoint: Too long"],
+        ),
+        case("/spec/roles/witness/port", json!(8443), &["port"]),
         case(
             "/spec/password/minLength",
             json!(7),

@@ -42,6 +42,36 @@ async fn every_field_of_a_store_is_judged() {
             ),
             case("/spec/capacity", json!(0), &["spec.capacity", "1"]),
             case("/spec/capacity", json!(1.5), &["spec.capacity", "integer"]),
+            case(
+                "/spec/switchover",
+                json!({"to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.switchover.id: Required"],
+            ),
+            case(
+                "/spec/switchover",
+                json!({"id": "Now!", "to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.switchover.id", "Now!", "for example sw-"],
+            ),
+            case(
+                "/spec/switchover",
+                json!({"id": "a".repeat(65), "to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.switchover.id", "64"],
+            ),
+            case(
+                "/spec/switchover",
+                json!({"id": "sw-1", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.switchover.to", "pdsa9", "pdsa1 and pdsa2"],
+            ),
+            case(
+                "/spec/switchover",
+                json!({"id": "sw-1", "to": "PDSA 2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.switchover.to", "PDSA 2", "for example pdsa1"],
+            ),
+            case(
+                "/spec/switchover",
+                json!({"id": "sw-1", "to": "pdsa2", "notAfter": "tomorrow"}),
+                &["spec.switchover.notAfter", "date-time"],
+            ),
         ],
     )
     .await;

@@ -58,6 +58,8 @@ async fn a_store_has_one_holder_at_a_time() {
     assert_eq!(Revision(pure.revision), reading.expected().state);
 
     roles.release(taken.held.lease, LIMIT).await.unwrap();
+    let late = roles.acquire(&mail, expected, &rivals, TTL, || (), LIMIT).await;
+    assert!(matches!(late, Err(Error::Refused(_))), "{late:?}");
     take(&roles, &mail, &claim("pdsa2", 2)).await.unwrap();
 }
 

@@ -1,0 +1,457 @@
+//! `kubectl govuc switchover`: moves stores to the other site, losing nothing.
+
+use std::{fmt, time::Duration};
+
+use clap::{ArgGroup, Args};
+use futures::{StreamExt, stream};
+use govuc_api::{
+    Agency, MailStore, PLATFORM, Platform, RolesMode, SwitchoverState, SwitchoverStatus, conditions::types,
+};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde::Serialize;
+use serde_json::json;
+use tokio::{
+    signal,
+    time::{Instant, sleep},
+};
+use uuid::Uuid;
+
+use super::{
+    contexts::{self, Context},
+    output::{self, Format},
+};
+use crate::{conditions, controller::chain};
+
+/// Owns `spec.switchover`, and nothing else: so whoever applies the store again leaves it alone.
+const MANAGER: &str = "govuc-switchover";
+const POLL: Duration = Duration::from_millis(250);
+/// What has begun ends within as much, so as much is kept of the time there is.
+const UNDER_WAY: Duration = Duration::from_secs(50);
+/// The guards are given this long to begin, at least and at most.
+const BEGIN_LEAST: Duration = Duration::from_secs(15);
+const BEGIN_MOST: Duration = Duration::from_secs(60);
+/// Stores on their way at a time.
+const AT_ONCE: usize = 4;
+
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("stores").required(true).args(["store", "agency", "all"])))]
+pub struct Arguments {
+    /// The store.
+    store: Option<String>,
+    /// Every store that the agency's mail is on.
+    #[arg(long)]
+    agency: Option<String>,
+    /// Every store.
+    #[arg(long)]
+    all: bool,
+    /// The site that is to be primary.
+    #[arg(long, value_name = "SITE")]
+    to: String,
+    /// A context of kubeconfig: either cluster's. The current one when left out.
+    #[arg(long)]
+    context: Option<String>,
+    /// How long to wait for the end of each. What is under way then goes on.
+    #[arg(long, default_value = "90s", value_parser = span)]
+    timeout: Duration,
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+/// How it ended for one store.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    store: String,
+    operation: String,
+    state: SwitchoverState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// From the command to the end.
+    seconds: f64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Context(#[from] contexts::Error),
+    #[error("{context}: {what} can't be read")]
+    Read {
+        context: String,
+        what: &'static str,
+        source: Box<kube::Error>,
+    },
+    #[error("{context}: there is no {what}: see kubectl get {kinds}")]
+    Missing {
+        context: String,
+        what: String,
+        kinds: &'static str,
+    },
+    #[error("--to is {to:?}, and the sites are {sites}: write one of them")]
+    SiteUnknown { to: String, sites: String },
+    #[error(
+        "Platform's spec.roles.mode is TwoSite: without a witness no store changes sides. Set up a witness first: \
+         kubectl govuc witness --help"
+    )]
+    TwoSite,
+    #[error("agency {0} is on no store yet: see kubectl get agency {0}")]
+    NoStores(String),
+    #[error("{}", .0.join("\n       "))]
+    NotMoved(Vec<String>),
+    #[error(
+        "interrupted. What was asked for goes on as operation {operation}: see kubectl get mailstores -o wide"
+    )]
+    Interrupted { operation: String },
+    #[error(transparent)]
+    Output(#[from] output::Error),
+}
+
+/// Why a store can't be moved now.
+#[derive(Debug, PartialEq)]
+enum Refusal {
+    Already,
+    UnderWay(String),
+    NobodyIsPrimary,
+    NotInStep(String),
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let names: Vec<String> = arguments.context.iter().cloned().collect();
+    let mut contexts = contexts::open(&names).await?;
+    let Some(context) = contexts.pop() else {
+        return Ok(());
+    };
+    site_can_take(&context, &arguments.to).await?;
+    let stores = chosen(&context, &arguments).await?;
+    let operation = format!("sw-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let all = stream::iter(stores.iter().cloned())
+        .map(|store| move_one(&context, &arguments, &operation, store))
+        .buffered(AT_ONCE)
+        .collect::<Vec<Receipt>>();
+    let receipts = tokio::select! {
+        receipts = all => receipts,
+        _ = signal::ctrl_c() => return Err(Error::Interrupted { operation }),
+    };
+    print(&arguments, &receipts)?;
+    let not_moved: Vec<String> = receipts
+        .iter()
+        .filter(|receipt| receipt.state != SwitchoverState::Done)
+        .map(Receipt::to_string)
+        .collect();
+    if not_moved.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotMoved(not_moved))
+    }
+}
+
+fn print(arguments: &Arguments, receipts: &[Receipt]) -> Result<(), output::Error> {
+    if arguments.output.is_none() {
+        if receipts.is_empty() {
+            println!("every store is at {} already", arguments.to);
+        }
+        // What did not move is told as the command's error.
+        for receipt in receipts {
+            if receipt.state == SwitchoverState::Done {
+                println!("{receipt}");
+            }
+        }
+        return Ok(());
+    }
+    match receipts {
+        [receipt] if arguments.store.is_some() => output::print(arguments.output, receipt, ""),
+        receipts => output::print(arguments.output, &receipts, ""),
+    }
+}
+
+async fn site_can_take(context: &Context, to: &str) -> Result<(), Error> {
+    let platforms: Api<Platform> = Api::all(context.client.clone());
+    let platform = platforms
+        .get_opt(PLATFORM)
+        .await
+        .map_err(read(context, "the Platform"))?
+        .ok_or_else(|| missing(context, "Platform", "platforms"))?;
+    let sites: Vec<&str> = platform
+        .spec
+        .sites
+        .iter()
+        .map(|site| site.name.as_str())
+        .collect();
+    if !sites.contains(&to) {
+        return Err(Error::SiteUnknown {
+            to: to.to_owned(),
+            sites: sites.join(" and "),
+        });
+    }
+    match platform.spec.roles.mode {
+        RolesMode::Witness => Ok(()),
+        RolesMode::TwoSite => Err(Error::TwoSite),
+    }
+}
+
+/// The stores that are meant. Of several, those that are at the site already need nothing.
+async fn chosen(context: &Context, arguments: &Arguments) -> Result<Vec<MailStore>, Error> {
+    let stores: Api<MailStore> = Api::all(context.client.clone());
+    if let Some(name) = &arguments.store {
+        let store = stores.get_opt(name).await.map_err(read(context, "the store"))?;
+        let store = store.ok_or_else(|| missing(context, &format!("mailstore {name}"), "mailstores"))?;
+        return Ok(vec![store]);
+    }
+    let list = stores
+        .list(&ListParams::default())
+        .await
+        .map_err(read(context, "the list of stores"))?;
+    let elsewhere = list
+        .items
+        .into_iter()
+        .filter(|store| refusal(store, &arguments.to) != Some(Refusal::Already));
+    let Some(name) = &arguments.agency else {
+        return Ok(elsewhere.collect());
+    };
+    let agencies: Api<Agency> = Api::all(context.client.clone());
+    let agency = agencies
+        .get_opt(name)
+        .await
+        .map_err(read(context, "the agency"))?
+        .ok_or_else(|| missing(context, &format!("agency {name}"), "agencies"))?;
+    let placed: Vec<String> = agency
+        .status
+        .map_or_else(Vec::new, |status| status.stores)
+        .into_iter()
+        .map(|store| store.name)
+        .collect();
+    if placed.is_empty() {
+        return Err(Error::NoStores(name.clone()));
+    }
+    Ok(elsewhere
+        .filter(|store| placed.contains(&store.name_any()))
+        .collect())
+}
+
+/// Why the store can't be moved to the site now, as far as the object shows.
+fn refusal(store: &MailStore, to: &str) -> Option<Refusal> {
+    let status = store.status.clone().unwrap_or_default();
+    let Some(primary) = status.primary else {
+        return Some(Refusal::NobodyIsPrimary);
+    };
+    if primary == to {
+        return Some(Refusal::Already);
+    }
+    if let Some(switchover) = status.switchover
+        && !switchover.state.is_final()
+    {
+        return Some(Refusal::UnderWay(switchover.id));
+    }
+    if conditions::is_true(&status.conditions, types::REPLICATED) {
+        return None;
+    }
+    let replicated = status
+        .conditions
+        .into_iter()
+        .find(|condition| condition.type_ == types::REPLICATED);
+    Some(Refusal::NotInStep(
+        replicated.map_or_else(String::new, |condition| condition.message),
+    ))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Already => f.write_str("that site is the primary already"),
+            Refusal::UnderWay(operation) => {
+                write!(f, "switchover {operation} is under way: wait for its end")
+            }
+            Refusal::NobodyIsPrimary => {
+                f.write_str("no site is primary, as far as is known: see kubectl describe mailstore")
+            }
+            Refusal::NotInStep(why) => write!(
+                f,
+                "NotInStep: {why}. Wait until it is Replicated: kubectl wait mailstore --for=condition=Replicated"
+            ),
+        }
+    }
+}
+
+async fn move_one(context: &Context, arguments: &Arguments, operation: &str, store: MailStore) -> Receipt {
+    let began = Instant::now();
+    let name = store.name_any();
+    let receipt = |state, message: String| Receipt {
+        store: name.clone(),
+        operation: operation.to_owned(),
+        state,
+        from: store.status.as_ref().and_then(|status| status.primary.clone()),
+        to: arguments.to.clone(),
+        term: None,
+        digest: None,
+        seconds: tenths(began.elapsed()),
+        message,
+    };
+    if let Some(refusal) = refusal(&store, &arguments.to) {
+        return receipt(SwitchoverState::Refused, refusal.to_string());
+    }
+    let stores: Api<MailStore> = Api::all(context.client.clone());
+    let begin = arguments
+        .timeout
+        .saturating_sub(UNDER_WAY)
+        .clamp(BEGIN_LEAST, BEGIN_MOST);
+    let body = json!({
+        "apiVersion": MailStore::api_version(&()),
+        "kind": MailStore::kind(&()),
+        // An apply makes what is missing; a store that has gone must not come back.
+        "metadata": {"uid": store.uid()},
+        "spec": {"switchover": {
+            "id": operation,
+            "to": arguments.to,
+            "notAfter": Time(Timestamp::now() + begin),
+        }},
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    if let Err(error) = stores.patch(&name, &params, &Patch::Apply(&body)).await {
+        return receipt(SwitchoverState::Refused, chain(&error));
+    }
+    let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
+    tell(&format!("asked for as {operation}"));
+    let mut said: Option<SwitchoverStatus> = None;
+    while began.elapsed() < arguments.timeout {
+        // An API server that does not answer for a moment has not forgotten it.
+        if let Ok(Some(store)) = stores.get_opt(&name).await
+            && let Some(now) = store.status.and_then(|status| status.switchover)
+            && now.id == operation
+        {
+            if now.state.is_final() {
+                return Receipt {
+                    from: now.from,
+                    term: now.term,
+                    digest: now.digest,
+                    ..receipt(now.state, now.message)
+                };
+            }
+            if said.as_ref() != Some(&now) {
+                tell(&format!("{:?}: {}", now.state, now.message));
+                said = Some(now);
+            }
+        }
+        sleep(POLL).await;
+    }
+    let state = said.map_or(SwitchoverState::Pending, |said| said.state);
+    receipt(
+        state,
+        format!(
+            "it has not ended within {} s, and goes on",
+            arguments.timeout.as_secs()
+        ),
+    )
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Receipt {
+            store,
+            operation,
+            to,
+            seconds,
+            message,
+            ..
+        } = self;
+        write!(f, "mailstore.1govuc.gov.my/{store} ")?;
+        if self.state != SwitchoverState::Done {
+            return write!(f, "did not move to {to}. {:?}: {message}", self.state);
+        }
+        let from = self.from.as_deref().unwrap_or("nowhere");
+        write!(f, "moved from {from} to {to} in {seconds:.1} s")?;
+        if let Some(term) = self.term {
+            write!(f, ", term {term}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, ", both copies {digest}")?;
+        }
+        write!(f, ", operation {operation}")
+    }
+}
+
+fn tenths(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// As `90s` or `2m`.
+fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<kube::core::Duration>()
+        .map(Duration::from)
+        .map_err(|_| format!("{text:?} is no span: write for example 90s"))
+}
+
+fn read(context: &Context, what: &'static str) -> impl FnOnce(kube::Error) -> Error {
+    let context = context.label().to_owned();
+    move |source| Error::Read {
+        context,
+        what,
+        source: Box::new(source),
+    }
+}
+
+fn missing(context: &Context, what: &str, kinds: &'static str) -> Error {
+    Error::Missing {
+        context: context.label().to_owned(),
+        what: what.to_owned(),
+        kinds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::Value;
+
+    fn store(status: Value) -> MailStore {
+        serde_json::from_value(json!({
+            "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "mail-1"},
+            "spec": {"preferredSite": "pdsa1"}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn at(primary: &str, replicated: &str) -> Value {
+        json!({"primary": primary, "conditions": [{
+            "type": "Replicated", "status": replicated, "reason": "Because", "message": "the copy is behind",
+            "lastTransitionTime": "2026-11-24T00:00:00Z",
+        }]})
+    }
+
+    #[rstest]
+    #[case::in_step(at("pdsa1", "True"), None)]
+    #[case::there_already(at("pdsa2", "True"), Some("already"))]
+    #[case::behind(at("pdsa1", "False"), Some("NotInStep: the copy is behind"))]
+    #[case::not_known(at("pdsa1", "Unknown"), Some("NotInStep"))]
+    #[case::nothing_is_known(json!({}), Some("no site is primary"))]
+    fn what_can_be_refused_beforehand_is(#[case] status: Value, #[case] because: Option<&str>) {
+        let refusal = refusal(&store(status), "pdsa2").map(|refusal| refusal.to_string());
+        match (&refusal, because) {
+            (None, None) => {}
+            (Some(refusal), Some(because)) => assert!(refusal.contains(because), "{refusal}"),
+            _ => panic!("{refusal:?}"),
+        }
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let mut status = at("pdsa1", "True");
+        status["switchover"] = json!({"id": "sw-0", "state": "Draining", "to": "pdsa2"});
+        assert_eq!(
+            refusal(&store(status.clone()), "pdsa2"),
+            Some(Refusal::UnderWay("sw-0".into()))
+        );
+        status["switchover"]["state"] = json!("Aborted");
+        assert_eq!(refusal(&store(status), "pdsa2"), None);
+    }
+}

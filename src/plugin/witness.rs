@@ -1,0 +1,199 @@
+//! `kubectl govuc witness`: the folder with which a machine at a third place becomes the witness.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use govuc_api::{PLATFORM, Platform};
+use govuc_wire::names::SYSTEM_NAMESPACE;
+use k8s_openapi::{
+    ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp,
+};
+use kube::Api;
+
+use super::contexts::{self, Context};
+use crate::{
+    part::template,
+    pki::{
+        self, Leaf, Root,
+        kept::{ROOT_KEY, ROOT_SECRET},
+    },
+    platform::{Endpoint, Installation, InstallationError},
+    roles::witness::{File, Validity, folder},
+};
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A context of kubeconfig: either site's, since both have the same authority. The current one when left out.
+    #[arg(long)]
+    context: Option<String>,
+    /// The folder to write. It may be there: then what this command writes is written again, with a new certificate.
+    #[arg(short, long, default_value = "govuc-witness", value_name = "FOLDER")]
+    output: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Context(#[from] contexts::Error),
+    #[error("{context}: {what} can't be read")]
+    Api {
+        context: String,
+        what: &'static str,
+        source: Box<kube::Error>,
+    },
+    #[error("{context}: there is no Platform: apply it first, with spec.roles.mode Witness")]
+    NoPlatform { context: String },
+    #[error(
+        "{context}: the Platform has no witness. Set spec.roles to {{mode: Witness, witness: {{endpoint: HOST:PORT}}}}, where \
+         HOST:PORT is how both sites reach the machine"
+    )]
+    NoWitness { context: String },
+    #[error("{context}: the Platform has no sites")]
+    NoSite { context: String },
+    #[error("{context}: the Platform means nothing")]
+    Installation {
+        context: String,
+        source: InstallationError,
+    },
+    #[error(
+        "{context}: there is no root secret yet, from which the certificate is made: run kubectl govuc connect --contexts A,B \
+         first"
+    )]
+    NoRoot { context: String },
+    #[error("the certificate can't be made")]
+    Pki(#[from] pki::Error),
+    #[error("the certificate that was made can't be read")]
+    Unreadable,
+    #[error("a file of the folder can't be rendered")]
+    Template(#[from] template::Error),
+    #[error("{path} can't be written")]
+    File { path: PathBuf, source: io::Error },
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let names: Vec<String> = arguments.context.into_iter().collect();
+    for context in contexts::open(&names).await? {
+        let (installation, endpoint) = installation(&context).await?;
+        let leaf = certificate(&context, Timestamp::now()).await?;
+        let validity = Validity {
+            renewal: pki::renewal(&leaf).ok_or(Error::Unreadable)?,
+            end: pki::end(&leaf).ok_or(Error::Unreadable)?,
+        };
+        write(
+            &arguments.output,
+            &folder(&installation, &endpoint, &leaf, validity)?,
+        )?;
+    }
+    let folder = arguments.output.display();
+    println!("{folder} is written: bring it to the witness and do what {folder}/README.md says");
+    Ok(())
+}
+
+/// The service and where its witness is.
+async fn installation(context: &Context) -> Result<(Installation, Endpoint), Error> {
+    let label = || context.label().to_owned();
+    let platforms: Api<Platform> = Api::all(context.client.clone());
+    let platform = platforms
+        .get_opt(PLATFORM)
+        .await
+        .map_err(api(context, "the Platform"))?
+        .ok_or_else(|| Error::NoPlatform { context: label() })?;
+    // Either site's view would do: what the witness gets is the same.
+    let site = platform
+        .spec
+        .sites
+        .first()
+        .ok_or_else(|| Error::NoSite { context: label() })?;
+    let installation = Installation::of(&platform, &site.name).map_err(|source| Error::Installation {
+        context: label(),
+        source,
+    })?;
+    let endpoint = installation
+        .witness
+        .clone()
+        .ok_or_else(|| Error::NoWitness { context: label() })?;
+    Ok((installation, endpoint))
+}
+
+async fn certificate(context: &Context, now: Timestamp) -> Result<Leaf, Error> {
+    let no_root = || Error::NoRoot {
+        context: context.label().to_owned(),
+    };
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), SYSTEM_NAMESPACE);
+    let secret = secrets
+        .get_opt(ROOT_SECRET)
+        .await
+        .map_err(api(context, "the root secret"))?
+        .ok_or_else(no_root)?;
+    let Time(since) = secret.metadata.creation_timestamp.unwrap_or(Time(now));
+    let ByteString(root) = secret
+        .data
+        .and_then(|mut data| data.remove(ROOT_KEY))
+        .ok_or_else(no_root)?;
+    let authority = pki::roles_authority(&Root::new(&root)?, since, now)?;
+    Ok(authority.issue(&pki::witness(authority.certificate()), now)?)
+}
+
+fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
+    let fault = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(fault(folder))?;
+    for File { name, text, mode } in files {
+        let path = folder.join(name);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(*mode)
+            .open(&path)
+            .map_err(fault(&path))?;
+        // What was there keeps its mode otherwise, and a key must not be readable for a moment.
+        file.set_permissions(fs::Permissions::from_mode(*mode))
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(fault(&path))?;
+    }
+    Ok(())
+}
+
+fn api(context: &Context, what: &'static str) -> impl FnOnce(kube::Error) -> Error {
+    let context = context.label().to_owned();
+    move |source| Error::Api {
+        context,
+        what,
+        source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_again_has_its_mode_whatever_it_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("govuc-witness");
+        let key = |text: &str| File {
+            name: "tls.key",
+            text: text.to_owned(),
+            mode: 0o600,
+        };
+        write(&folder, &[key("a longer one")]).unwrap();
+        let path = folder.join("tls.key");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&folder, &[key("new")]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&folder)), (0o600, 0o700));
+    }
+}

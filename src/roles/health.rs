@@ -1,0 +1,165 @@
+//! How the members are, and what Platform says of them: pure.
+
+use std::collections::BTreeSet;
+
+use govuc_api::conditions::reasons;
+use govuc_etcd::{MemberId, MemberRecord};
+use govuc_wire::names::WITNESS;
+
+use super::member::peer_url;
+use crate::conditions::Word;
+
+/// What was found at one look from one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The two sites, the own one first.
+    pub sites: [String; 2],
+    /// Whether this site's member has ever been one of a formed cluster.
+    pub formed: bool,
+    /// The list as a majority has it; none if no majority could be asked.
+    pub members: Option<Vec<MemberRecord>>,
+    /// The members that answered, and those with which one that answered is connected.
+    pub present: BTreeSet<MemberId>,
+}
+
+/// Why a member does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    /// It is not on the list: its place was taken away, and no new one made yet.
+    Place,
+    /// It has not started since it was put on the list.
+    Start,
+    /// It follows, and has no vote yet.
+    Vote,
+    /// It is not connected.
+    Connection,
+}
+
+impl Seen {
+    /// What Platform's `RolesReady` says. It names nothing that changes by itself, such as the leader.
+    pub fn word(&self) -> Word {
+        let [own, peer] = &self.sites;
+        let Some(members) = &self.members else {
+            return if self.formed {
+                Word::no(
+                    reasons::NO_QUORUM,
+                    format!(
+                        "of the members at {own}, {peer} and the witness no two can be reached from here together: no store can \
+                         change sides"
+                    ),
+                )
+            } else {
+                Word::unknown(
+                    reasons::FORMING,
+                    format!("the members at {own} and {peer} have not agreed on anything yet"),
+                )
+            };
+        };
+        let missing: Vec<String> = [own.as_str(), peer, WITNESS]
+            .into_iter()
+            .filter_map(|site| Some((site, self.lack(members, site)?)))
+            .map(|(site, lack)| told(site, lack))
+            .collect();
+        if missing.is_empty() {
+            Word::yes(
+                reasons::FORMED,
+                format!("the members at {own}, {peer} and the witness are there"),
+            )
+        } else {
+            Word::no(reasons::MEMBER_MISSING, missing.join("; "))
+        }
+    }
+
+    fn lack(&self, members: &[MemberRecord], site: &str) -> Option<Lack> {
+        match record(members, site) {
+            None => Some(Lack::Place),
+            Some(record) if record.client_urls.is_empty() => Some(Lack::Start),
+            Some(record) if !self.present.contains(&record.id) => Some(Lack::Connection),
+            Some(record) if record.is_learner => Some(Lack::Vote),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The member of a site, or the witness, on the list. Known by its URL: one that has not started has no name.
+pub fn record<'a>(members: &'a [MemberRecord], site: &str) -> Option<&'a MemberRecord> {
+    let url = peer_url(site);
+    members.iter().find(|member| member.peer_urls.contains(&url))
+}
+
+fn told(site: &str, lack: Lack) -> String {
+    match (lack, site) {
+        (Lack::Start, WITNESS) => {
+            "the witness has not joined yet: kubectl govuc witness writes what its machine needs".to_owned()
+        }
+        (Lack::Start, site) => format!("the member at {site} has not joined yet"),
+        (Lack::Place, WITNESS) => "the witness has no place among the members".to_owned(),
+        (Lack::Place, site) => format!("the member at {site} has no place among the others"),
+        (Lack::Vote, WITNESS) => "the witness follows and has no vote yet".to_owned(),
+        (Lack::Vote, site) => format!("the member at {site} follows and has no vote yet"),
+        (Lack::Connection, WITNESS) => "the witness can't be reached".to_owned(),
+        (Lack::Connection, site) => format!("the member at {site} can't be reached"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::conditions::State;
+    use rstest::rstest;
+
+    /// A member that has started and votes.
+    pub fn voter(id: u64, site: &str) -> MemberRecord {
+        MemberRecord {
+            id: MemberId(id),
+            name: site.to_owned(),
+            peer_urls: vec![peer_url(site)],
+            client_urls: vec!["https://x:8443".to_owned()],
+            is_learner: false,
+        }
+    }
+
+    /// A place on the list that nobody has taken.
+    pub fn place(id: u64, site: &str) -> MemberRecord {
+        MemberRecord {
+            name: String::new(),
+            client_urls: Vec::new(),
+            is_learner: true,
+            ..voter(id, site)
+        }
+    }
+
+    fn three() -> Vec<MemberRecord> {
+        vec![voter(1, "pdsa1"), voter(2, "pdsa2"), voter(3, WITNESS)]
+    }
+
+    fn seen(members: Option<Vec<MemberRecord>>, present: &[u64]) -> Seen {
+        Seen {
+            sites: ["pdsa1".into(), "pdsa2".into()],
+            formed: true,
+            members,
+            present: present.iter().copied().map(MemberId).collect(),
+        }
+    }
+
+    #[rstest]
+    #[case::all(seen(Some(three()), &[1, 2, 3]), State::True, reasons::FORMED, "are there")]
+    #[case::no_majority(seen(None, &[]), State::False, reasons::NO_QUORUM, "change sides")]
+    #[case::never_one(Seen { formed: false, ..seen(None, &[]) }, State::Unknown, reasons::FORMING, "not agreed")]
+    #[case::the_witness_is_away(seen(Some(three()), &[1, 2]), State::False, reasons::MEMBER_MISSING, "the witness can't be reached")]
+    #[case::the_own_is_away(seen(Some(three()), &[2, 3]), State::False, reasons::MEMBER_MISSING, "at pdsa1 can't be reached")]
+    #[case::the_witness_never_came(
+        seen(Some(vec![voter(1, "pdsa1"), voter(2, "pdsa2"), MemberRecord { is_learner: false, name: WITNESS.into(), ..place(3, WITNESS) }]), &[1, 2]),
+        State::False, reasons::MEMBER_MISSING, "kubectl govuc witness"
+    )]
+    #[case::removed(seen(Some(three()[..2].to_vec()), &[1, 2]), State::False, reasons::MEMBER_MISSING, "no place")]
+    #[case::a_learner(
+        seen(Some(vec![voter(1, "pdsa1"), MemberRecord { is_learner: true, ..voter(2, "pdsa2") }, voter(3, WITNESS)]), &[1, 2, 3]),
+        State::False, reasons::MEMBER_MISSING, "at pdsa2 follows"
+    )]
+    fn platform_says(#[case] seen: Seen, #[case] state: State, #[case] reason: &str, #[case] part: &str) {
+        let word = seen.word();
+        assert_eq!((word.state, word.reason), (state, reason), "{}", word.message);
+        assert!(word.message.contains(part), "{}", word.message);
+    }
+}

@@ -1,0 +1,20 @@
+//! The etcd that holds roles: a member at each site, and one at the witness.
+
+pub mod certificates;
+mod client;
+pub mod health;
+pub mod member;
+pub mod observe;
+pub mod witness;
+
+pub use client::Client;
+
+/// Where a container finds the certificate for it: a member its own, everybody else a client's.
+pub const TLS_PATH: &str = "/etc/govuc/roles";
+/// The Secret with a client's certificate, in each namespace that has clients.
+pub const CLIENT_SECRET: &str = "tls-roles-client";
+/// The ConfigMap in `govuc-mail` that tells, for as long as the cluster lives, that this site's member has been one of it. It
+/// outlives Platform and the member's volume, for which it is there.
+pub const FORMED_CONFIG_MAP: &str = "roles-formed";
+/// The key in [`FORMED_CONFIG_MAP`]: etcd's id of the cluster, in hexadecimal digits.
+pub const FORMED_KEY: &str = "cluster";

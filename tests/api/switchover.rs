@@ -1,0 +1,85 @@
+//! Who may move a store, and whether whoever applies it again leaves that alone.
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::cluster::{APPLICANT, MOVER, api, installed, put, put_as, remove};
+
+fn store(name: &str) -> Value {
+    json!({
+        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
+        "spec": {"preferredSite": "pdsa1", "capacity": 10},
+    })
+}
+
+fn move_to(name: &str, id: &str, to: &str) -> Value {
+    json!({
+        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
+        "spec": {"switchover": {"id": id, "to": to, "notAfter": "2026-11-24T00:00:00Z"}},
+    })
+}
+
+#[track_caller]
+fn says(outcome: Result<impl Sized, String>, parts: &[&str]) {
+    let Err(message) = outcome else {
+        panic!("it was allowed");
+    };
+    for part in parts {
+        assert!(message.contains(part), "without {part:?}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_moves_at_the_word_of_who_has_the_verb_and_whoever_applies_it_leaves_that_alone() {
+    let admin = installed(None).await;
+    let mover = installed(Some(MOVER)).await;
+    let file = store("moves");
+    remove(&admin, &file).await;
+    put_as(&admin, "govuc", &file).await.unwrap();
+    put_as(&mover, "govuc-switchover", &move_to("moves", "sw-1", "pdsa2"))
+        .await
+        .unwrap();
+    let asked = async || api(&admin, &file).get("moves").await.unwrap().data["spec"]["switchover"].clone();
+    assert_eq!(asked().await["id"], "sw-1");
+    put_as(&admin, "govuc", &file).await.unwrap();
+    let force = PatchParams::apply("flux").force();
+    api(&admin, &file)
+        .patch("moves", &force, &Patch::Apply(&file))
+        .await
+        .unwrap();
+    assert_eq!(asked().await["id"], "sw-1", "applied by others");
+    put_as(&mover, "govuc-switchover", &move_to("moves", "sw-2", "pdsa1"))
+        .await
+        .unwrap();
+    assert_eq!(asked().await["id"], "sw-2");
+}
+
+#[tokio::test]
+async fn nobody_else_moves_a_store_and_no_operation_is_edited() {
+    let admin = installed(None).await;
+    let mover = installed(Some(MOVER)).await;
+    let file = store("stays-put");
+    remove(&admin, &file).await;
+    put(&admin, &file).await.unwrap();
+    let writer = installed(Some(APPLICANT)).await;
+    says(
+        put_as(&writer, "flux", &move_to("stays-put", "sw-1", "pdsa2")).await,
+        &[
+            "spec.switchover",
+            "aminah",
+            "verb switchover",
+            "kubectl govuc switchover stays-put --to SITE",
+        ],
+    );
+    put_as(&mover, "govuc-switchover", &move_to("stays-put", "sw-1", "pdsa2"))
+        .await
+        .unwrap();
+    says(
+        put_as(&mover, "govuc-switchover", &move_to("stays-put", "sw-1", "pdsa1")).await,
+        &["sw-1", "can't be edited", "another id"],
+    );
+    says(
+        put_as(&mover, "govuc-switchover", &move_to("stays-put", "sw-3", "pdsa9")).await,
+        &["spec.switchover.to", "pdsa9", "pdsa1 and pdsa2"],
+    );
+}
