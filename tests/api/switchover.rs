@@ -76,7 +76,7 @@ async fn nobody_else_moves_a_store_and_no_operation_is_edited() {
         .unwrap();
     says(
         put_as(&mover, "govuc-switchover", &move_to("stays-put", "sw-1", "pdsa1")).await,
-        &["sw-1", "can't be edited", "another id"],
+        &["sw-1", "stays as it is", "another id"],
     );
     says(
         put_as(&mover, "govuc-switchover", &move_to("stays-put", "sw-3", "pdsa9")).await,

@@ -59,7 +59,7 @@ pub struct MailStoreSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("self.id == oldSelf.id ? self == oldSelf : true")
-        .message(Message::Expression("'switchover ' + oldSelf.id + ' is asked for already and can\'t be edited: ask for another with another id, as kubectl govuc switchover does'".into()))
+        .message(Message::Expression("'switchover ' + oldSelf.id + ' is asked for already and stays as it is: ask for another with another id, as kubectl govuc switchover does'".into()))
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Switchover {
