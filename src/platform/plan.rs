@@ -72,6 +72,7 @@ mod tests {
         mail_store::{self, Store},
         operator::Images,
         part::pod_security,
+        roles,
     };
     use govuc_api::{MailStore, Platform};
     use k8s_openapi::api::core::v1::PodSpec;
@@ -199,7 +200,9 @@ mod tests {
             .iter()
             .map(|set| format!("tls-{}", set.metadata.name.as_deref().unwrap()))
             .chain(["tls-front-door".to_owned()]);
-        let secrets: Vec<String> = certificates.chain([SESSION_SECRET.to_owned()]).collect();
+        let secrets: Vec<String> = certificates
+            .chain([SESSION_SECRET, roles::CLIENT_SECRET].map(str::to_owned))
+            .collect();
         let maps: Vec<_> = objects
             .config_maps
             .iter()

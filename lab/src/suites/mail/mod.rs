@@ -73,6 +73,12 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             report,
             service,
             [
+                roles::three_members_agree_on_a_leader,
+                roles::both_platforms_say_that_roles_are_ready,
+                roles::roles_are_written_without_the_witness,
+                roles::only_the_site_with_the_witness_writes_roles,
+                roles::roles_are_written_while_the_sites_are_cut_from_each_other,
+                roles::roles_are_closed_to_other_certificates,
                 switchover::a_store_moves_and_moves_back_under_load,
                 switchover::what_can_not_move_is_refused_and_stays,
                 switchover::of_two_at_once_each_ends_in_a_word,
