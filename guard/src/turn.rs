@@ -29,6 +29,7 @@ use crate::{
 };
 
 /// What the rest of the guard tells the turn.
+#[allow(clippy::large_enum_variant)] // A few a second, each moved once or twice.
 pub enum Message {
     Event(Event),
     /// The peer's guard offers to sync; it is authenticated.

@@ -16,6 +16,9 @@ use crate::{
 
 /// Before all members are asked again.
 const BETWEEN: Duration = Duration::from_millis(200);
+/// They are not with less time left than this for an answer: a change that is sent and not answered is one that nobody
+/// knows of.
+const LEAST: Duration = Duration::from_millis(300);
 
 /// How to reach the roles' etcd.
 #[derive(Clone, Debug)]
@@ -148,7 +151,7 @@ impl Etcd {
                 return Err(Error::Unauthorised(tried));
             }
             // While the members choose a leader each of them says at once that it has none.
-            if Instant::now() + BETWEEN < deadline {
+            if Instant::now() + BETWEEN + LEAST < deadline {
                 time::sleep(BETWEEN).await;
             } else if open {
                 return Err(Error::Unknown(tried));

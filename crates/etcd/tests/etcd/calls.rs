@@ -181,10 +181,14 @@ async fn a_watch_tells_every_change_from_its_revision_on() {
         ..Txn::default()
     };
     let last = etcd.txn(&both, LIMIT).await.unwrap().revision;
-    let mut seen = Vec::new();
-    while seen.len() < 3 {
-        seen.extend(watch.next().await.unwrap().changes);
-    }
+    let three = async {
+        let mut seen = Vec::new();
+        while seen.len() < 3 {
+            seen.extend(watch.next().await.unwrap().changes);
+        }
+        seen
+    };
+    let seen = tokio::time::timeout(LIMIT, three).await.unwrap();
     let told: Vec<String> = seen
         .iter()
         .map(|change| match change {

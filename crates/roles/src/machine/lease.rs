@@ -298,7 +298,7 @@ impl Machine {
         let tenure = self.tenure.as_ref()?;
         let recorded = Duration::from_secs(tenure.state.behind.as_ref()?.seconds);
         let behind = now.since(tenure.alone_since);
-        (behind >= recorded + self.timing().behind).then(|| Behind {
+        (behind >= recorded + self.timing().behind).then_some(Behind {
             seconds: behind.as_secs(),
         })
     }

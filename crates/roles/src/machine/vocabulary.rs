@@ -19,6 +19,7 @@ pub struct Identity {
 
 /// Where the role comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::large_enum_variant)] // A guard has one.
 pub enum Source {
     /// Two sites without a witness: a static assignment that only people change.
     Assignment,
@@ -87,6 +88,7 @@ pub struct Reading {
 
 /// What happened, as the guard saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::large_enum_variant)] // A few a second, each moved once or twice.
 pub enum Event {
     /// Time has passed.
     Tick,

@@ -14,8 +14,26 @@ use crate::{
 
 pub struct Model {
     pub rules: Rules,
-    /// Whether it is also checked that things come right again.
-    pub liveness: bool,
+    pub start: Start,
+    pub also: Also,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A is the primary, B has all that is stored, and every quiet time is over.
+    Paired,
+    /// Nobody has ever held the store.
+    New,
+}
+
+/// What is checked besides what must always hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Also {
+    Nothing,
+    /// Once nothing more goes wrong, it comes right again.
+    Liveness,
+    /// The primary serves all the time.
+    Steadiness,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +62,8 @@ pub enum Step {
 
 /// More acquisitions than faults can cause, and some.
 const TERMS: u64 = 7;
+/// Seconds; longer than any follower that may take over by itself.
+const BEHIND: u64 = 3;
 
 impl Step {
     /// All but faults, in the order in which a calm world takes them.
@@ -163,6 +183,7 @@ impl Step {
         };
         self.take(&mut turn);
         next.tidy(rules);
+        next.share(world);
         next
     }
 }
@@ -172,7 +193,10 @@ impl stateright::Model for Model {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        let mut world = calm::paired(&self.rules);
+        let mut world = match self.start {
+            Start::Paired => calm::paired(&self.rules),
+            Start::New => World::new(self.rules.budget()),
+        };
         world.left = self.rules.budget();
         vec![world]
     }
@@ -192,14 +216,17 @@ impl stateright::Model for Model {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = properties::always();
-        if self.liveness {
-            properties.extend(calm::eventually());
+        match self.also {
+            Also::Nothing => {}
+            Also::Liveness => properties.extend(calm::eventually()),
+            Also::Steadiness => properties.push(properties::steadiness()),
         }
         properties
     }
 
     fn within_boundary(&self, world: &World) -> bool {
-        world.etcd.ballot().term.0 <= TERMS
+        let behind = world.etcd.state.as_ref().and_then(|state| state.behind.as_ref());
+        world.etcd.ballot().term.0 <= TERMS && behind.is_none_or(|behind| behind.seconds <= BEHIND)
     }
 }
 

@@ -2,7 +2,11 @@
 
 use stateright::Property;
 
-use crate::{model::Model, slot::At, world::World};
+use crate::{
+    model::Model,
+    slot::{At, Guard},
+    world::World,
+};
 
 /// What went wrong in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,14 @@ pub const RECORD_FIRST: &str = "what one copy lacks is recorded before it is ans
 pub const DURABLE_FIRST: &str = "evidence is on disk before it is acted on";
 pub const AS_IT_WAS: &str = "a hand-over that is given up leaves everything as it was";
 pub const IN_ORDER: &str = "engines and transactions come one at a time";
+
+pub const STEADY: &str = "the primary serves all the time";
+
+pub fn steadiness() -> Property<Model> {
+    Property::always(STEADY, |_, world: &World| {
+        world.guard(At::A).is_some_and(Guard::passes)
+    })
+}
 
 pub fn always() -> Vec<Property<Model>> {
     vec![

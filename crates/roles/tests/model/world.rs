@@ -3,13 +3,14 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use crate::{
     digest::Digest,
     etcd::Etcd,
     faults::{Budget, Kind, Rules},
+    kept::Kept,
     mail::Mail,
     mutants::Mutant,
     properties::Breaches,
@@ -75,6 +76,20 @@ impl World {
     /// The guard, if it is there and not paused.
     pub fn running(&self, at: At) -> Option<&Guard> {
         self.guard(at).filter(|guard| guard.runs())
+    }
+
+    /// Shares with other worlds what has changed since `before`.
+    pub fn share(&mut self, before: &World) {
+        static SLOTS: LazyLock<Kept<Slot>> = LazyLock::new(Kept::new);
+        static ETCD: LazyLock<Kept<Etcd>> = LazyLock::new(Kept::new);
+        for (slot, earlier) in self.slots.iter_mut().zip(&before.slots) {
+            if !Arc::ptr_eq(slot, earlier) {
+                SLOTS.the(slot);
+            }
+        }
+        if !Arc::ptr_eq(&self.etcd, &before.etcd) {
+            ETCD.the(&mut self.etcd);
+        }
     }
 
     /// Both directions: nothing is confirmed by one alone.

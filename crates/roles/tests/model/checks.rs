@@ -1,0 +1,214 @@
+//! The checks themselves: the protocol within its bounds, and that without any of its rules harm is found.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use govuc_roles::timing::Timing;
+use rstest::rstest;
+use stateright::{Checker, HasDiscoveries, Model as _};
+
+use crate::{
+    calm,
+    faults::{Kind, Rules},
+    model::{Also, Model, Start, Step},
+    mutants::Mutant,
+    properties::{NO_OVERLAP, NOTHING_LOST, ONE_GATE, RECORD_FIRST, STEADY},
+    slot::{At, Slot},
+    world::World,
+};
+
+/// Whole ticks, in the proportions of the protocol.
+const TIMING: Timing = Timing {
+    ttl: Duration::from_secs(4),
+    renew: Duration::from_secs(1),
+    silence: Duration::from_secs(1),
+    deadline: Duration::from_secs(3),
+    heartbeat: Duration::from_secs(1),
+    withhold: Duration::from_secs(1),
+    promote: Duration::from_secs(2),
+    quiet: Duration::from_secs(4),
+    switchover: Duration::from_secs(2),
+    leave: Duration::from_secs(2),
+    untaken: Duration::from_secs(2),
+    // Where no follower that is behind takes over, it is enough to know that it is.
+    behind: Duration::from_secs(1_000_000),
+};
+
+fn rules(faults: u8, kinds: &'static [Kind]) -> Rules {
+    let mut rules = Rules {
+        timing: TIMING,
+        max_behind: Duration::ZERO,
+        faults,
+        kinds,
+        mutant: None,
+        volumes: At::BOTH.map(|at| Slot::new(at).volume),
+        etcd: None,
+    };
+    rules.etcd = Some((*calm::paired(&rules).etcd).clone());
+    rules
+}
+
+/// A follower that is a tick behind may take over.
+fn near(rules: Rules) -> Rules {
+    Rules {
+        max_behind: Duration::from_secs(1),
+        timing: Timing {
+            behind: Duration::from_secs(1),
+            ..TIMING
+        },
+        ..rules
+    }
+}
+
+fn model(rules: Rules) -> Model {
+    Model {
+        rules,
+        start: Start::Paired,
+        also: Also::Liveness,
+    }
+}
+
+/// Goes through every world. A check that has met fewer than `least` has not looked at what it is for.
+fn check(model: Model, least: usize) {
+    let begun = Instant::now();
+    let what = format!(
+        "{} faults of {:?} from {:?}",
+        model.rules.faults, model.rules.kinds, model.start
+    );
+    let checker = model
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
+    for (property, path) in checker.discoveries() {
+        tell(property, path.into_vec());
+    }
+    let worlds = checker.unique_state_count();
+    println!(
+        "{what}: {worlds} worlds, {} steps, depth {}, {:.0?}",
+        checker.state_count(),
+        checker.max_depth(),
+        begun.elapsed()
+    );
+    assert!(checker.discoveries().is_empty(), "there is a counter-example");
+    assert!(worlds >= least, "only {worlds} worlds");
+}
+
+fn tell(property: &str, path: Vec<(World, Option<Step>)>) {
+    println!("\nNot so: {property}");
+    for (world, step) in path {
+        println!("{world:?}");
+        if let Some(step) = step {
+            println!("  -> {step:?}");
+        }
+    }
+}
+
+#[test]
+fn no_single_fault_does_harm() {
+    check(model(rules(1, Kind::ALL)), 100_000);
+}
+
+#[test]
+fn no_fault_of_a_new_store_does_harm() {
+    let new = Model {
+        start: Start::New,
+        ..model(rules(1, Kind::ALL))
+    };
+    check(new, 100_000);
+}
+
+#[rstest]
+#[case::of_the_network(&[Kind::Link, Kind::Etcd, Kind::Drift])]
+fn no_two_faults_do_harm(#[case] kinds: &'static [Kind]) {
+    check(model(rules(2, kinds)), 100_000);
+}
+
+#[test]
+fn no_two_faults_do_harm_where_a_follower_may_be_behind() {
+    check(model(near(rules(2, &[Kind::Link, Kind::Crash]))), 100_000);
+}
+
+/// R5, also when etcd comes back after the lease has run out there, or as it once was.
+#[test]
+fn the_loss_of_etcd_stops_nothing() {
+    let steady = Model {
+        also: Also::Steadiness,
+        ..model(rules(3, &[Kind::Etcd, Kind::Regress]))
+    };
+    check(steady, 100);
+}
+
+#[test]
+#[ignore = "takes an hour and some gigabytes: `cargo lab campaign model`"]
+fn no_two_faults_of_any_kind_do_harm() {
+    check(model(rules(2, Kind::ALL)), 1_000_000);
+}
+
+#[test]
+#[ignore = "takes an hour and some gigabytes: `cargo lab campaign model`"]
+fn no_two_faults_of_any_kind_do_harm_where_a_follower_may_be_behind() {
+    check(model(near(rules(2, Kind::ALL))), 1_000_000);
+}
+
+#[rstest]
+#[case(Mutant::RecordAfterRelease, 1, &[Kind::Link], RECORD_FIRST)]
+#[case(Mutant::RecordAfterRelease, 2, &[Kind::Link, Kind::Crash], NOTHING_LOST)]
+#[case(Mutant::ChannelNotFenced, 1, &[Kind::Pause], NO_OVERLAP)]
+#[case(Mutant::VolumeIgnored, 2, &[Kind::Volume, Kind::Crash], NOTHING_LOST)]
+#[case(Mutant::FailureIgnored, 1, &[Kind::Link], RECORD_FIRST)]
+#[case(Mutant::FailureIgnored, 2, &[Kind::Link, Kind::Crash], NOTHING_LOST)]
+#[case(Mutant::PromotionBeforeExpiry, 0, &[], ONE_GATE)]
+#[case(Mutant::NoSelfFence, 2, &[Kind::Link, Kind::Etcd], ONE_GATE)]
+#[case(Mutant::NoSelfFence, 2, &[Kind::Etcd, Kind::Force], NO_OVERLAP)]
+#[case(Mutant::SyncSkipped, 2, &[Kind::Link, Kind::Switchover], NOTHING_LOST)]
+#[case(Mutant::DeadlineFromAnswer, 2, &[Kind::Answer, Kind::Pause], ONE_GATE)]
+#[case(Mutant::PromiseForgotten, 3, &[Kind::Etcd, Kind::Crash, Kind::Force], ONE_GATE)]
+#[case(Mutant::LateTransaction, 3, &[Kind::Link, Kind::Answer], RECORD_FIRST)]
+fn without_one_of_its_rules_harm_is_found(
+    #[case] mutant: Mutant,
+    #[case] faults: u8,
+    #[case] kinds: &'static [Kind],
+    #[case] harm: &'static str,
+) {
+    let mut rules = rules(faults, kinds);
+    rules.mutant = Some(mutant);
+    let mutated = Model {
+        also: Also::Nothing,
+        ..model(rules)
+    };
+    let checker = mutated
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyOf(BTreeSet::from([harm])))
+        .spawn_bfs()
+        .join();
+    let path = checker.discovery(harm).unwrap_or_else(|| {
+        panic!(
+            "{mutant:?} does no harm in {} worlds",
+            checker.unique_state_count()
+        );
+    });
+    let steps: Vec<Step> = path.into_actions();
+    println!(
+        "{mutant:?} after {} worlds, {harm}: {steps:?}",
+        checker.unique_state_count()
+    );
+}
+
+#[test]
+fn without_its_peers_word_the_loss_of_etcd_stops_the_primary() {
+    let steady = Model {
+        also: Also::Steadiness,
+        ..model(rules(2, &[Kind::Link, Kind::Etcd]))
+    };
+    let checker = steady
+        .checker()
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
+    checker.assert_any_discovery(STEADY);
+}
