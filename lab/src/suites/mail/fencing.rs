@@ -12,6 +12,7 @@ use crate::network::Site;
 use crate::service::Service;
 use crate::service::part::{self, Part};
 use crate::service::people::ALI;
+use crate::suites::mail::switchover;
 
 /// A guard that does not answer within this does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The follower's guard refuses a primary of an older era, and says what it has seen.
 pub async fn an_older_term_is_refused(service: &Service) -> anyhow::Result<String> {
     let store = service.store_of(ALI).await?;
-    let answer = offer(service, &store, Site::Pdsa2, &store, (0, 0))
+    let (_, follower) = sides(service, &store).await?;
+    let answer = offer(service, &store, follower, &store, (0, 0))
         .await?
         .context("it hung up without an answer")?;
     ensure!(
@@ -36,21 +38,24 @@ pub async fn an_older_term_is_refused(service: &Service) -> anyhow::Result<Strin
 /// Another part's certificate, of the same authority, opens no sync connection.
 pub async fn another_parts_certificate_is_refused(service: &Service) -> anyhow::Result<String> {
     let store = service.store_of(ALI).await?;
+    let (_, follower) = sides(service, &store).await?;
     for part in ["directory", "filter", "front-door"] {
-        let answer = offer(service, &store, Site::Pdsa2, part, (9, 9)).await?;
+        let answer = offer(service, &store, follower, part, (9, 9)).await?;
         ensure!(answer.is_none(), "{part} may sync: {answer:?}");
     }
     Ok("no answer, the connection is closed".to_owned())
 }
 
 /// A primary that hears of a higher term from its peer shuts its gate: a session that was open is cut, and no further
-/// byte reaches it. The store has no primary afterwards, until a person raises the assignment.
+/// byte reaches it. The store has no primary afterwards:
+/// what its volume has seen is above what etcd says.
 pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result<String> {
     let store = service.store_of(ALI).await?;
+    let (primary, _) = sides(service, &store).await?;
     let door = service.door(Site::Pdsa1).await?;
     let mut session = door.imap(ALI.login()).await?;
     session.select("INBOX").await?;
-    let answer = offer(service, &store, Site::Pdsa1, &store, (1, 99)).await?;
+    let answer = offer(service, &store, primary, &store, (1, 99)).await?;
     // Not `noop()`, which takes the end of the connection for an answer.
     let noop = timeout(PATIENCE, session.run_command_and_check_ok("NOOP")).await;
     ensure!(
@@ -64,6 +69,16 @@ pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result
         "a new session opened"
     );
     Ok(format!("the open session was cut; the guard answered {answer:?}"))
+}
+
+/// Where the store's primary is now, and where its follower.
+async fn sides(service: &Service, store: &str) -> anyhow::Result<(Site, Site)> {
+    let primary = switchover::primary(service, store).await?;
+    Ok(if primary == Site::Pdsa1.name() {
+        (Site::Pdsa1, Site::Pdsa2)
+    } else {
+        (Site::Pdsa2, Site::Pdsa1)
+    })
 }
 
 /// Dials the guard of `store` at `site` as the other site's `part`, and offers to sync. None: it hung up.

@@ -206,7 +206,7 @@ async fn object(service: &Service, store: &str, at: Site) -> anyhow::Result<Valu
     Ok(Kind::MailStore.api(&client).get(store).await?.data)
 }
 
-async fn primary(service: &Service, store: &str) -> anyhow::Result<String> {
+pub(super) async fn primary(service: &Service, store: &str) -> anyhow::Result<String> {
     let data = object(service, store, Site::Pdsa1).await?;
     let primary = data["status"]["primary"].as_str();
     Ok(primary.context("the store has no primary")?.to_owned())
