@@ -53,6 +53,7 @@ pub async fn a_store_moves_and_moves_back_under_load(service: &Service) -> anyho
             reader_gap,
         } = load.end().await;
         ensure!(receipt["state"] == "Done", "{receipt}");
+        ensure!(!stored.is_empty(), "the writer stored nothing at all");
         ensure!(
             primary(service, &store).await? == to.name(),
             "the primary is not {to}"
@@ -342,9 +343,9 @@ async fn write(door: &Door, noted: &Mutex<Noted>) -> anyhow::Result<()> {
     let mut session = door.imap(SITI.login()).await?;
     loop {
         let message = Message::new(SITI, SITI, "Muatan / Load")?;
-        session
-            .append("INBOX", None, None, message.text.as_bytes())
-            .await?;
+        // IMAP takes no bare line feeds.
+        let text = message.text.replace('\n', "\r\n");
+        session.append("INBOX", None, None, text.as_bytes()).await?;
         noted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
