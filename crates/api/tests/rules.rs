@@ -182,6 +182,8 @@ fn every_text_list_and_map_that_people_write_is_bounded() {
 
 fn find_unbounded(path: &str, schema: &Value, found: &mut Vec<String>) {
     match schema["type"].as_str() {
+        // The API server takes a time in no more characters than a time has.
+        Some("string") if schema["format"] == "date-time" => {}
         Some("string") if schema["enum"].is_null() && schema["maxLength"].is_null() => {
             found.push(path.to_owned())
         }
