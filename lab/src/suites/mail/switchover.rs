@@ -219,7 +219,7 @@ async fn term(service: &Service, store: &str) -> anyhow::Result<u64> {
 }
 
 /// Waits until both clusters say that both copies have all that is stored.
-async fn in_step(service: &Service, store: &str) -> anyhow::Result<()> {
+pub(super) async fn in_step(service: &Service, store: &str) -> anyhow::Result<()> {
     for site in Site::DATA_CENTRES {
         replicated(service, store, site, "True").await?;
     }
