@@ -108,6 +108,8 @@ pub async fn roles_are_written_while_the_sites_are_cut_from_each_other(
 
 /// A client needs a certificate of the roles' own authority, and to speak raft a member's; a site's authority is another one.
 pub async fn roles_are_closed_to_other_certificates(service: &Service) -> anyhow::Result<String> {
+    // A member without a leader answers nobody well.
+    three_members_agree_on_a_leader(service).await?;
     let clients = Ask {
         service,
         name: names::ROLES,
