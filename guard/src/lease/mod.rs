@@ -166,9 +166,7 @@ impl Lease {
         let sent = self.clock.now();
         match self.roles.etcd().keep_alive_once(lease, timing::ATTEMPT).await {
             Ok(Some(_)) => self.events.send(Event::Kept { sent }),
-            // Of a lease that was given back meanwhile nobody wants to know.
-            Ok(None) if self.held() == Some(lease) => self.events.send(Event::LeaseLost),
-            Ok(None) => {}
+            Ok(None) => self.lost(lease).await,
             Err(error) => tracing::warn!(%error, "the store's lease is not kept"),
         }
     }
@@ -200,22 +198,33 @@ impl Lease {
     }
 
     async fn ask_peer(&self, ballot: Ballot) {
-        let Some(LeaseId(lease)) = self.held() else {
+        let Some(lease) = self.held() else {
             return;
         };
         let question = PeerQuestion {
             store: self.store.to_string(),
             era: ballot.era.0,
             term: ballot.term.0,
-            lease,
+            lease: lease.0,
         };
         let sent = self.clock.now();
         match self.peer.ask(&question).await {
             Ok(PeerReply::Promised) => self.events.send(Event::Promised { sent }),
             Ok(PeerReply::Kept) => self.events.send(Event::Kept { sent }),
-            Ok(PeerReply::Lost) => self.events.send(Event::LeaseLost),
+            Ok(PeerReply::Lost) => self.lost(lease).await,
             Ok(PeerReply::Declined) => tracing::warn!("the peer promises nothing while etcd is silent"),
             Err(error) => tracing::warn!(%error, "etcd is silent, and so is the peer"),
+        }
+    }
+
+    /// Etcd knows the lease no more. It may have forgotten more than that, which is told first.
+    async fn lost(&self, lease: LeaseId) {
+        if let Err(error) = self.tell_reading().await {
+            tracing::warn!(%error, "etcd does not say who holds the store instead");
+        }
+        // Of a lease that was given back meanwhile nobody wants to know.
+        if self.held() == Some(lease) {
+            self.events.send(Event::LeaseLost);
         }
     }
 

@@ -89,6 +89,11 @@ impl Lease {
                 }
             }
         }
+        self.tell_reading().await
+    }
+
+    /// Reads the store's keys and tells the turn.
+    pub(super) async fn tell_reading(&self) -> Result<Revision, Error> {
         let (found, mut reading) = loop {
             let sent = self.clock.now();
             let found = self.roles.read(&self.store, timing::ATTEMPT).await?;

@@ -21,7 +21,7 @@ pub struct Registration {
 pub enum Registered {
     /// etcd has this copy as the slot's latest.
     Latest,
-    /// This volume is older than what etcd knows of it: `known` has started since.
+    /// This volume is older than what etcd knows of it, or was replaced by another meanwhile: `known` has started since.
     Restored { known: SlotCopy },
 }
 
@@ -41,8 +41,13 @@ impl Registration {
         };
         let SlotRecord(copy) = decode(known)?;
         let own = copy == self.copy && self.open.is_some_and(|from| known.modified > from);
+        // Another volume took this one's place since, or this one was emptied and is back from a snapshot: only a new
+        // volume at its first start has missed nothing.
+        let returned = copy.volume != self.copy.volume && self.copy.incarnation > 1;
         Ok(if own {
             Verdict::Registered
+        } else if returned {
+            Verdict::Restored(copy)
         } else if copy.volume == self.copy.volume && copy.incarnation >= self.copy.incarnation {
             Verdict::Restored(copy)
         } else {
@@ -109,11 +114,15 @@ mod tests {
     }
 
     fn registration(open: Option<Revision>) -> Registration {
+        start_of(copy("a", 3), open)
+    }
+
+    fn start_of(copy: SlotCopy, open: Option<Revision>) -> Registration {
         let store = StoreName::try_from("mail-1").unwrap();
         let site = Site::try_from("pdsa1".to_owned()).unwrap();
         Registration {
             open,
-            ..Registration::new(store, site, copy("a", 3))
+            ..Registration::new(store, site, copy)
         }
     }
 
@@ -128,12 +137,22 @@ mod tests {
     }
 
     #[test]
-    fn a_new_slot_a_later_start_and_another_volume_are_registered() {
+    fn a_new_slot_a_later_start_and_a_new_volume_are_registered() {
         let registration = registration(None);
         let verdict = |known: Option<KeyValue>| registration.judge(known.as_ref()).unwrap();
         assert_eq!(verdict(None), Verdict::Put(Revision::ABSENT));
         assert_eq!(verdict(Some(known("a", 2))), Verdict::Put(Revision(9)));
-        assert_eq!(verdict(Some(known("b", 7))), Verdict::Put(Revision(9)));
+        let first = start_of(copy("a", 1), None);
+        assert_eq!(
+            first.judge(Some(&known("b", 7))).unwrap(),
+            Verdict::Put(Revision(9))
+        );
+    }
+
+    #[test]
+    fn a_volume_that_another_has_replaced_meanwhile_is_back_from_a_snapshot() {
+        let verdict = registration(None).judge(Some(&known("b", 1))).unwrap();
+        assert_eq!(verdict, Verdict::Restored(copy("b", 1)));
     }
 
     #[test]
