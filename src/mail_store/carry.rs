@@ -48,7 +48,7 @@ pub async fn on(
         own: &installation.own.name,
         peer: &installation.peer.name,
         etcd: match &reading {
-            _ if installation.witness.is_none() => Heard::TwoSite,
+            _ if !installation.leases() => Heard::TwoSite,
             Some((_, reading)) => Heard::Reading(reading),
             None => Heard::Nothing,
         },

@@ -2,10 +2,7 @@
 
 use super::{
     Store,
-    desired::{
-        assignment,
-        stateful_set::{self, RoleSource},
-    },
+    desired::{assignment, stateful_set},
 };
 use crate::{
     part::{network, objects::Objects, service, workload},
@@ -35,11 +32,7 @@ pub fn of(
         stateful_sets: vec![stateful_set::stateful_set(
             store,
             image,
-            if installation.witness.is_some() {
-                RoleSource::Lease
-            } else {
-                RoleSource::Assignment
-            },
+            installation.leases(),
             &assignment::restarts_with(store, installation, session),
             owner,
         )],

@@ -103,6 +103,11 @@ impl Installation {
     pub fn leads(&self) -> bool {
         self.own.name == self.lead
     }
+
+    /// Whether stores are held by lease in the roles' etcd, for which there is a witness.
+    pub fn leases(&self) -> bool {
+        self.witness.is_some()
+    }
 }
 
 impl Site {

@@ -68,7 +68,7 @@ impl Client {
         cluster: &Cluster,
         installation: &Installation,
     ) -> Result<Option<Roles>, cluster::Error> {
-        if installation.witness.is_none() {
+        if !installation.leases() {
             return Ok(None);
         }
         let secret: Option<Secret> = cluster.read(Some(SYSTEM_NAMESPACE), CLIENT_SECRET).await?;

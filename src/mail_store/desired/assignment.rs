@@ -51,17 +51,18 @@ pub fn name(store: &Store) -> String {
 }
 
 pub fn text(store: &Store, installation: &Installation) -> Result<String, serde_json::Error> {
-    let role = match installation.witness {
-        None => RoleSource::Assignment {
-            era: ERA,
-            term: TERM,
-            primary: &store.preferred_site,
-        },
-        Some(_) => RoleSource::Lease {
+    let role = if installation.leases() {
+        RoleSource::Lease {
             roles: Lease {
                 preferred_site: &store.preferred_site,
             },
-        },
+        }
+    } else {
+        RoleSource::Assignment {
+            era: ERA,
+            term: TERM,
+            primary: &store.preferred_site,
+        }
     };
     serde_json::to_string_pretty(&File {
         store: &store.part.name,
@@ -76,7 +77,11 @@ pub fn text(store: &Store, installation: &Installation) -> Result<String, serde_
 /// the key of session tokens, by its digest. Who is primary, and since which term, it follows while it runs.
 pub fn restarts_with(store: &Store, installation: &Installation, session: &str) -> String {
     let (site, peer) = (&installation.own.name, &installation.peer.name);
-    let roles = installation.witness.as_ref().map_or("assigned", |_| "leased");
+    let roles = if installation.leases() {
+        "leased"
+    } else {
+        "assigned"
+    };
     pod::digest([store.part.name.as_str(), site, peer, roles, session])
 }
 

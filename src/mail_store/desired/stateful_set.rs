@@ -29,18 +29,11 @@ const NEEDS: Needs = Needs { cpu: 50, memory: 128 };
 /// A primary hands over within 20 s and stops its engine after that.
 const GRACE_SECONDS: i64 = 60;
 
-/// Where the guard learns of its role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleSource {
-    Assignment,
-    Lease,
-}
-
-/// `restarts_with` is [`assignment::restarts_with`]: a changed role must not end the process that is to carry it out.
+/// `leased`: the guard asks the roles' etcd. `restarts_with` is [`assignment::restarts_with`]: a changed role must not end the process that is to carry it out.
 pub fn stateful_set(
     store: &Store,
     image: &str,
-    source: RoleSource,
+    leased: bool,
     restarts_with: &str,
     owner: Owner<'_>,
 ) -> StatefulSet {
@@ -77,9 +70,9 @@ pub fn stateful_set(
         pod::secret_volume("session", SESSION_SECRET),
         pod::tls_volume(&store.part),
     ];
-    if source == RoleSource::Lease {
-        mounts.push(pod::read_only("roles", roles::TLS_PATH));
-        volumes.push(pod::secret_volume("roles", roles::CLIENT_SECRET));
+    if leased {
+        mounts.push(roles::client_mount());
+        volumes.push(roles::client_volume());
     }
     guard.volume_mounts = Some(mounts);
     let mut spec = pod::spec(&store.part, CYRUS_USER, vec![guard], volumes);

@@ -89,7 +89,7 @@ pub fn parts(blueprint: Blueprint<'_>) -> Result<Vec<Objects>, template::Error> 
         mta::mta(blueprint, Duty::Mx)?,
         mta::mta(blueprint, Duty::Submission)?,
     ];
-    if blueprint.installation.witness.is_some() {
+    if blueprint.installation.leases() {
         parts.push(roles::roles(blueprint)?);
     }
     Ok(parts)

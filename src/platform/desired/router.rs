@@ -43,13 +43,11 @@ pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
     let key = format!("{SESSION_PATH}/key");
     let rules = format!("{RULES_PATH}/{RULES_FILE}");
     let mut mounts = vec![pod::tls_mount()];
-    let leased = match installation.witness {
-        Some(_) => {
-            mounts.push(pod::read_only("roles", roles::TLS_PATH));
-            vec!["--roles-tls", roles::TLS_PATH]
-        }
-        None => Vec::new(),
-    };
+    let mut leased = Vec::new();
+    if installation.leases() {
+        mounts.push(roles::client_mount());
+        leased = vec!["--roles-tls", roles::TLS_PATH];
+    }
     match beside {
         Beside::Nginx => {
             let words: Vec<&str> = ["front-door"]
@@ -79,11 +77,7 @@ pub fn container(blueprint: Blueprint<'_>, beside: Beside) -> Container {
 
 /// What [`container`] mounts beside either engine, where stores are held by lease.
 pub fn roles_volume(blueprint: Blueprint<'_>) -> Option<Volume> {
-    blueprint
-        .installation
-        .witness
-        .as_ref()
-        .map(|_| pod::secret_volume("roles", roles::CLIENT_SECRET))
+    blueprint.installation.leases().then(roles::client_volume)
 }
 
 /// The volumes that [`container`] mounts beside nginx.

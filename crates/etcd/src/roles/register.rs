@@ -41,14 +41,16 @@ impl Registration {
         };
         let SlotRecord(copy) = decode(known)?;
         let own = copy == self.copy && self.open.is_some_and(|from| known.modified > from);
-        // Another volume took this one's place since, or this one was emptied and is back from a snapshot: only a new
-        // volume at its first start has missed nothing.
-        let returned = copy.volume != self.copy.volume && self.copy.incarnation > 1;
+        let missed = if copy.volume == self.copy.volume {
+            copy.incarnation >= self.copy.incarnation
+        } else {
+            // Another volume took this one's place since, or this one was emptied and is back from a snapshot: only a
+            // new volume at its first start has missed nothing.
+            self.copy.incarnation > 1
+        };
         Ok(if own {
             Verdict::Registered
-        } else if returned {
-            Verdict::Restored(copy)
-        } else if copy.volume == self.copy.volume && copy.incarnation >= self.copy.incarnation {
+        } else if missed {
             Verdict::Restored(copy)
         } else {
             Verdict::Put(known.modified)
