@@ -151,7 +151,7 @@ async fn until_it_breaks(roles: &Roles, changed: &mpsc::Sender<StoreName>) -> Re
 
 fn store_of(key: &str) -> Option<StoreName> {
     match Key::parse(key)? {
-        Key::Era | Key::Lead => None,
+        Key::Era => None,
         Key::State(store)
         | Key::Lease(store)
         | Key::Want(store)

@@ -1,53 +1,15 @@
-//! Changes of the list of members, and who of them is connected.
+//! Which members are connected with each other.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{
-    Endpoint, Error, Etcd, MemberId, Tried,
-    client::Repeat,
-    wire::{MemberAddRequest, MemberAddResponse, MemberRequest, Nothing, method},
-};
+use crate::{Endpoint, Error, Etcd, MemberId, Tried};
 
 /// How many connections a member has with another: one or none.
 const ACTIVE_PEERS: &str = "etcd_network_active_peers{";
 
 impl Etcd {
-    /// Makes a place on the list, without a vote, for whoever comes with this URL. Gives its id.
-    ///
-    /// # Errors
-    /// As [`Etcd::range`]. [`Error::Unknown`] also when etcd finds the others not well enough for it.
-    pub async fn add_learner(&self, peer_url: &str, limit: Duration) -> Result<MemberId, Error> {
-        let question = MemberAddRequest {
-            peer_urls: vec![peer_url.to_owned()],
-            is_learner: true,
-        };
-        let answer: MemberAddResponse = self
-            .call(method::MEMBER_ADD, &question, Repeat::UnlessSent, limit)
-            .await?;
-        match answer.member {
-            Some(member) => Ok(MemberId(member.id)),
-            None => Err(Error::malformed("an addition to the list", "it names no member")),
-        }
-    }
-
-    /// Takes a member off the list, for ever: its log is worth nothing from then on.
-    ///
-    /// # Errors
-    /// As [`Etcd::add_learner`].
-    pub async fn remove_member(&self, member: MemberId, limit: Duration) -> Result<(), Error> {
-        self.change(method::MEMBER_REMOVE, member, limit).await
-    }
-
-    /// Gives a learner its vote.
-    ///
-    /// # Errors
-    /// As [`Etcd::add_learner`]; [`Error::Rejected`] with `FailedPrecondition` while it is behind.
-    pub async fn promote(&self, learner: MemberId, limit: Duration) -> Result<(), Error> {
-        self.change(method::MEMBER_PROMOTE, learner, limit).await
-    }
-
     /// The other members with which a member is connected, by its own word.
     ///
     /// # Errors
@@ -63,12 +25,6 @@ impl Etcd {
             failure.into_error(tried)
         })?;
         Ok(active(&String::from_utf8_lossy(&figures)))
-    }
-
-    async fn change(&self, method: &'static str, member: MemberId, limit: Duration) -> Result<(), Error> {
-        let question = MemberRequest { id: member.0 };
-        let Nothing {} = self.call(method, &question, Repeat::UnlessSent, limit).await?;
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! R4: taking a store, or the lead, together with a lease that ends unless its holder keeps it.
+//! R4: taking a store together with a lease that ends unless its holder keeps it.
 
 use std::time::Duration;
 
@@ -27,17 +27,10 @@ pub struct Held {
     pub(super) state: Revision,
 }
 
-/// The lead's lease of this process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lead {
-    pub lease: LeaseId,
-    pub record: LeaseRecord,
-}
-
 /// What was acquired, and the caller's time just before its lease was asked for: its deadline counts from then (R9).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acquired<H, T> {
-    pub held: H,
+pub struct Acquired<T> {
+    pub held: Held,
     pub sent: T,
 }
 
@@ -56,7 +49,7 @@ impl Roles {
         ttl: Duration,
         now: impl Fn() -> T,
         limit: Duration,
-    ) -> Result<Acquired<Held, T>, Error> {
+    ) -> Result<Acquired<T>, Error> {
         let key = Key::State(store.clone());
         let Some(holder) = &state.holder else {
             return Err(Error::malformed(key, "an acquisition names no holder"));
@@ -86,29 +79,6 @@ impl Roles {
             state: taken,
         };
         Ok(Acquired { held, sent })
-    }
-
-    /// Takes the lead for a site's operator, if nobody has it and the era was last put at `era`.
-    ///
-    /// # Errors
-    /// As [`Roles::acquire`].
-    pub async fn acquire_lead<T>(
-        &self,
-        record: LeaseRecord,
-        era: Revision,
-        ttl: Duration,
-        now: impl Fn() -> T,
-        limit: Duration,
-    ) -> Result<Acquired<Lead, T>, Error> {
-        let txn = Txn {
-            compares: vec![unchanged(&Key::Era, era)],
-            ..Txn::default()
-        };
-        let (lease, _, sent) = self.take(Key::Lead, &record, txn, ttl, now, limit).await?;
-        Ok(Acquired {
-            held: Lead { lease, record },
-            sent,
-        })
     }
 
     /// Gives a lease back, and with it what it was taken for.

@@ -12,8 +12,6 @@ pub(super) const STORES: &str = "/govuc/stores/";
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     Era,
-    /// Which site's operator leads.
-    Lead,
     State(StoreName),
     Lease(StoreName),
     Want(StoreName),
@@ -29,10 +27,8 @@ pub fn prefix(store: &StoreName) -> String {
 impl Key {
     /// `None` for keys that this version does not know.
     pub fn parse(key: &str) -> Option<Key> {
-        match key.strip_prefix(PREFIX)? {
-            "era" => return Some(Key::Era),
-            "lead" => return Some(Key::Lead),
-            _ => {}
+        if key.strip_prefix(PREFIX)? == "era" {
+            return Some(Key::Era);
         }
         let (store, rest) = key.strip_prefix(STORES)?.split_once('/')?;
         let store = StoreName::try_from(store).ok()?;
@@ -53,7 +49,6 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Era => write!(f, "{PREFIX}era"),
-            Key::Lead => write!(f, "{PREFIX}lead"),
             Key::State(store) => write!(f, "{STORES}{store}/state"),
             Key::Lease(store) => write!(f, "{STORES}{store}/lease"),
             Key::Want(store) => write!(f, "{STORES}{store}/want"),
@@ -73,7 +68,6 @@ mod tests {
         let site = Site::try_from("pdsa1".to_owned()).unwrap();
         for (key, text) in [
             (Key::Era, "/govuc/era"),
-            (Key::Lead, "/govuc/lead"),
             (Key::State(store()), "/govuc/stores/mail-1/state"),
             (Key::Lease(store()), "/govuc/stores/mail-1/lease"),
             (Key::Want(store()), "/govuc/stores/mail-1/want"),

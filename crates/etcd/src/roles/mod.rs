@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{self, Instant};
 
 pub use self::{
-    acquire::{Acquired, Held, Lead},
+    acquire::{Acquired, Held},
     commit::commitment,
     holders::{HeldBy, Holders, Known},
     key::{Key, PREFIX, prefix},

@@ -51,8 +51,6 @@ pub struct Reading {
 pub struct All {
     pub revision: Revision,
     pub era: Option<Versioned<EraRecord>>,
-    /// Which site's operator leads.
-    pub lead: Option<Leased>,
     /// What can't be read of one store keeps nobody from reading the others.
     pub stores: BTreeMap<StoreName, Result<StoreRecords, Error>>,
 }
@@ -112,7 +110,7 @@ impl Roles {
     /// Everything, as the majority has it now.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when the era or the lead can't be understood.
+    /// [`Error::Malformed`] when the era can't be understood.
     pub async fn read_all(&self, limit: Duration) -> Result<All, Error> {
         let answer = self.etcd.range(PREFIX, limit).await?;
         All::of(answer.revision, answer.reads.into_iter().flatten())
@@ -124,14 +122,12 @@ impl All {
         let mut all = All {
             revision,
             era: None,
-            lead: None,
             stores: BTreeMap::new(),
         };
         for found in found {
             match Key::parse(&found.key) {
                 None => {}
                 Some(Key::Era) => all.era = Some(versioned(&found)?),
-                Some(Key::Lead) => all.lead = Some(leased(&found)?),
                 Some(
                     key @ (Key::State(_) | Key::Lease(_) | Key::Want(_) | Key::Outcome(_) | Key::Slot(..)),
                 ) => all.add(key, &found),
@@ -164,7 +160,7 @@ impl All {
 impl StoreRecords {
     fn add(&mut self, key: Key, found: &KeyValue) -> Result<(), Error> {
         match key {
-            Key::Era | Key::Lead => {}
+            Key::Era => {}
             Key::State(_) => self.state = Some(versioned(found)?),
             Key::Lease(_) => self.lease = Some(leased(found)?),
             Key::Want(_) => self.want = Some(versioned(found)?),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use govuc_roles::record::{EraRecord, OutcomeRecord, Want};
+use govuc_roles::record::{OutcomeRecord, Want};
 
 use super::{Key, Roles, StoreName, delete, encode, holds, put, read, unchanged};
 use crate::{Error, Revision, Txn};
@@ -20,29 +20,6 @@ impl Roles {
         limit: Duration,
     ) -> Result<Revision, Error> {
         self.swap(&Key::Want(store.clone()), want, replaced, limit).await
-    }
-
-    /// As [`Roles::put_want`], and raises the era with it, if that was last put at `raised`.
-    ///
-    /// # Errors
-    /// [`Error::Refused`]: something else is asked, or another has raised the era.
-    pub async fn put_want_in_new_era(
-        &self,
-        store: &StoreName,
-        want: &Want,
-        replaced: Revision,
-        era: &EraRecord,
-        raised: Revision,
-        limit: Duration,
-    ) -> Result<Revision, Error> {
-        let key = Key::Want(store.clone());
-        let value = encode(&key, want)?;
-        let txn = Txn {
-            compares: vec![unchanged(&key, replaced), unchanged(&Key::Era, raised)],
-            then: vec![put(&key, value.clone()), put(&Key::Era, encode(&Key::Era, era)?)],
-            otherwise: vec![read(&key)],
-        };
-        self.settle(&txn, limit, |found| holds(found, 0, &value)).await
     }
 
     /// Answers what was asked at `asked` where no holder does: it is deleted, and `outcome` is put.

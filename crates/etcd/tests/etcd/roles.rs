@@ -7,11 +7,7 @@ use govuc_etcd::{
     roles::{Registered, Registration, commitment},
     testbed::Testbed,
 };
-use govuc_roles::{
-    Commitment, Transaction,
-    record::{LeaseRecord, Session},
-    timing::Moment,
-};
+use govuc_roles::{Commitment, Transaction, record::Session, timing::Moment};
 
 use crate::{
     LIMIT, eventually,
@@ -188,28 +184,6 @@ async fn an_answer_takes_away_only_what_it_answers() {
 }
 
 #[tokio::test]
-async fn a_person_raises_the_era_with_what_is_asked_in_it() {
-    let bed = Testbed::start(1).await;
-    let etcd = Etcd::connect(bed.settings(), LIMIT).await.unwrap();
-    let (roles, mail) = (begun(&etcd).await, store("mail-1"));
-    let known = store::expected(&roles, &mail).await.era;
-    let asked = want("one", "pdsa2");
-    let raise = async |store, replaced| {
-        roles
-            .put_want_in_new_era(store, &asked, replaced, &era(2), known, LIMIT)
-            .await
-    };
-    raise(&mail, Revision::ABSENT).await.unwrap();
-    let reading = roles.read(&mail, LIMIT).await.unwrap();
-    assert_eq!(reading.era.unwrap().record, era(2));
-    assert_eq!(reading.store.want.unwrap().record, asked);
-    let other = store("mail-2");
-    let late = raise(&other, Revision::ABSENT).await;
-    assert!(matches!(late, Err(Error::Refused(_))), "{late:?}");
-    assert_eq!(roles.read(&other, LIMIT).await.unwrap().store.want, None);
-}
-
-#[tokio::test]
 async fn a_restored_volume_is_found_out_when_it_registers() {
     let bed = Testbed::start(1).await;
     let etcd = Etcd::connect(bed.settings(), LIMIT).await.unwrap();
@@ -228,31 +202,4 @@ async fn a_restored_volume_is_found_out_when_it_registers() {
     assert_eq!(register("b", 1).await, Registered::Latest);
     let slots = roles.read(&mail, LIMIT).await.unwrap().store.slots;
     assert_eq!(slots[&site("pdsa1")].record.0, copy("b", 1));
-}
-
-#[tokio::test]
-async fn one_operator_leads_at_a_time() {
-    let bed = Testbed::start(1).await;
-    let etcd = Etcd::connect(bed.settings(), LIMIT).await.unwrap();
-    let roles = begun(&etcd).await;
-    let era_put = roles.read_all(LIMIT).await.unwrap().era.unwrap().revision;
-    let lead = async |name: &str, term| {
-        let record = LeaseRecord {
-            site: site(name),
-            session: Session(name.to_owned()),
-            era: era(1).era,
-            term: govuc_roles::Term(term),
-        };
-        roles.acquire_lead(record, era_put, TTL, || (), LIMIT).await
-    };
-    let first = lead("pdsa1", 1).await.unwrap().held;
-    let second = lead("pdsa2", 2).await;
-    assert!(matches!(second, Err(Error::Refused(_))), "{second:?}");
-    let known = roles.read_all(LIMIT).await.unwrap().lead.unwrap();
-    assert_eq!(
-        (known.record, known.lease),
-        (first.record.clone(), Some(first.lease))
-    );
-    roles.release(first.lease, LIMIT).await.unwrap();
-    lead("pdsa2", 2).await.unwrap();
 }
