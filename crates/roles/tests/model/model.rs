@@ -194,7 +194,11 @@ impl stateright::Model for Model {
 
     fn init_states(&self) -> Vec<World> {
         let mut world = match self.start {
-            Start::Paired => calm::paired(&self.rules),
+            // By the whole protocol, also where one of its rules is to be missed.
+            Start::Paired => calm::paired(&Rules {
+                mutant: None,
+                ..self.rules.clone()
+            }),
             Start::New => World::new(self.rules.budget()),
         };
         world.left = self.rules.budget();
@@ -202,8 +206,8 @@ impl stateright::Model for Model {
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
-        // Nothing to be learned from what comes after.
-        if world.breaches != Breaches::default() {
+        // Nothing to be learned from what comes after, unless it is the harm that a missing rule does.
+        if world.breaches != Breaches::default() && self.rules.mutant.is_none() {
             return;
         }
         steps.extend(Step::possible(&self.rules, world));

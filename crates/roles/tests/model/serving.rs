@@ -26,9 +26,10 @@ impl Turn<'_> {
         }
     }
 
-    /// What the client's command has stored comes to the peer, and is confirmed.
+    /// What the client's command has stored comes to the peer, and is confirmed; or something else is taken for that.
     pub fn deliver(&mut self, at: At) {
-        self.answer(at, true);
+        let reached = !self.is(Mutant::FailureIgnored) || self.world.carries(at);
+        self.answer(at, reached);
     }
 
     /// The engine's answer comes to the gate, and passes or not.
