@@ -40,6 +40,8 @@ pub enum Message {
     /// The peer's guard hears nothing of etcd; it is authenticated.
     Ask {
         ballot: Ballot,
+        /// Etcd did not answer when its lease was to be kept alive.
+        in_vain: bool,
         answer: oneshot::Sender<PeerAnswer>,
     },
     /// Etcd has known a later state of this volume: it was restored from a snapshot.
@@ -161,8 +163,17 @@ impl Turn {
                     }
                 }
                 Message::Offer { ballot, answer } => self.offer(ballot, answer)?,
-                Message::Ask { ballot, answer } => {
-                    if let Some(verdict) = self.turn(Event::Asked(ballot))?.peer {
+                Message::Ask {
+                    ballot,
+                    in_vain,
+                    answer,
+                } => {
+                    let asked = if in_vain {
+                        Event::AskedInVain(ballot)
+                    } else {
+                        Event::Asked(ballot)
+                    };
+                    if let Some(verdict) = self.turn(asked)?.peer {
                         let _ = answer.send(verdict);
                     }
                 }

@@ -130,7 +130,7 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
     let objects = plan::parts(blueprint, &session_key)?;
     let applied = objects.apply(cluster).await?;
     let members = match &roles {
-        Some(roles) => Some(roles::observe::look(cluster, installation, &roles.client).await?),
+        Some(roles) => Some(roles::observe::look(cluster, installation, roles).await?),
         None => None,
     };
     let parts = Parts::of(

@@ -154,9 +154,8 @@ fn mail(parts: &Parts) -> Word {
 mod tests {
     use super::*;
     use crate::conditions::is_true;
-    use crate::roles::health::tests::voter;
+    use crate::roles::health::tests::{seen, voter};
     use govuc_api::PlatformSpec;
-    use govuc_etcd::MemberId;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
     use rstest::rstest;
 
@@ -192,10 +191,8 @@ mod tests {
             waiting: Vec::new(),
             directory: Ok(()),
             members: Some(Seen {
-                sites: ["pdsa1".into(), "pdsa2".into()],
                 formed,
-                members: (present.len() > 1).then(|| members.collect()),
-                present: present.iter().copied().map(MemberId).collect(),
+                ..seen((present.len() > 1).then(|| members.collect()), present)
             }),
         })
     }

@@ -12,7 +12,7 @@ use super::CLIENT_SECRET;
 use crate::{
     cluster::Cluster,
     part::{Owner, Part, Role, common_labels},
-    pki::{self, kept},
+    pki::{self, Leaf, kept},
     platform::Installation,
 };
 
@@ -21,8 +21,10 @@ const CLIENTS: [&str; 2] = [MAIL_NAMESPACE, MTA_NAMESPACE];
 
 /// What came of it.
 pub struct Certificates {
-    /// What the operator shows to the members.
+    /// What the operator shows to the members where they serve.
     pub client: Arc<Material>,
+    /// What it shows to the witness, which can be reached only where members speak with each other.
+    pub member: Arc<Material>,
     /// When the first of them is due.
     pub renewal: Option<Timestamp>,
 }
@@ -38,27 +40,28 @@ pub async fn ensure(
     let (site, trusted) = (&installation.own.name, authority.certificate());
     let owner = &installation.owner;
     let member = Part::shared(Role::Roles);
-    let held = kept::ensure(
-        cluster,
-        &authority,
-        &member,
-        &pki::member(site, trusted),
-        owner,
-        now,
-    )
-    .await?;
+    let metadata = member.metadata(&member.certificate_secret(), owner);
+    let held = kept::ensure_in(cluster, &authority, metadata, &pki::member(site, trusted), now).await?;
     let wanted = pki::client(site, trusted);
     let own = kept::ensure_in(cluster, &authority, client(SYSTEM_NAMESPACE, owner), &wanted, now).await?;
-    let mut renewals = vec![held.renewal, pki::renewal(&own)];
+    let mut renewals = vec![pki::renewal(&held), pki::renewal(&own)];
     for namespace in CLIENTS {
         let leaf = kept::ensure_in(cluster, &authority, client(namespace, owner), &wanted, now).await?;
         renewals.push(pki::renewal(&leaf));
     }
-    let material = Material::from_pem(&own.certificate, &own.key, &own.trusted).map_err(pki::Error::from)?;
     Ok(Certificates {
-        client: Arc::new(material),
+        client: material(&own)?,
+        member: material(&held)?,
         renewal: renewals.into_iter().flatten().min(),
     })
+}
+
+fn material(leaf: &Leaf) -> Result<Arc<Material>, pki::Error> {
+    Ok(Arc::new(Material::from_pem(
+        &leaf.certificate,
+        &leaf.key,
+        &leaf.trusted,
+    )?))
 }
 
 fn client(namespace: &str, owner: Owner<'_>) -> ObjectMeta {

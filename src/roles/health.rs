@@ -1,7 +1,5 @@
 //! How the members are, and what Platform says of them: pure.
 
-use std::collections::BTreeSet;
-
 use govuc_api::conditions::reasons;
 use govuc_etcd::{MemberId, MemberRecord};
 use govuc_wire::names::WITNESS;
@@ -18,21 +16,33 @@ pub struct Seen {
     pub formed: bool,
     /// The list as a majority has it; none if no majority could be asked.
     pub members: Option<Vec<MemberRecord>>,
-    /// The members that answered, and those with which one that answered is connected.
-    pub present: BTreeSet<MemberId>,
+    /// What the members at the two sites said, in the same order.
+    pub answers: [Option<Answer>; 2],
+    /// Whether the witness can be reached.
+    pub witness: bool,
+}
+
+/// A member's own word of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub member: MemberId,
+    /// Whether it knows a leader, which it does while it is connected with a majority.
+    pub led: bool,
 }
 
 /// Why a member does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lack {
-    /// It is not on the list: its place was taken away, and no new one made yet.
+    /// It is not on the list, or is another than the one there: its place was taken away, and no new one made yet.
     Place,
     /// It has not started since it was put on the list.
     Start,
     /// It follows, and has no vote yet.
     Vote,
-    /// It is not connected.
-    Connection,
+    /// It does not answer.
+    Answer,
+    /// It answers, and is cut from the others.
+    Leader,
 }
 
 impl Seen {
@@ -74,8 +84,21 @@ impl Seen {
         match record(members, site) {
             None => Some(Lack::Place),
             Some(record) if record.client_urls.is_empty() => Some(Lack::Start),
-            Some(record) if !self.present.contains(&record.id) => Some(Lack::Connection),
-            Some(record) if record.is_learner => Some(Lack::Vote),
+            Some(record) => self
+                .silence(record, site)
+                .or(record.is_learner.then_some(Lack::Vote)),
+        }
+    }
+
+    fn silence(&self, record: &MemberRecord, site: &str) -> Option<Lack> {
+        if site == WITNESS {
+            return (!self.witness).then_some(Lack::Answer);
+        }
+        let sites = self.sites.iter().zip(self.answers);
+        match sites.into_iter().find(|(name, _)| *name == site)?.1 {
+            None => Some(Lack::Answer),
+            Some(answer) if answer.member != record.id => Some(Lack::Place),
+            Some(answer) if !answer.led => Some(Lack::Leader),
             Some(_) => None,
         }
     }
@@ -97,8 +120,9 @@ fn told(site: &str, lack: Lack) -> String {
         (Lack::Place, site) => format!("the member at {site} has no place among the others"),
         (Lack::Vote, WITNESS) => "the witness follows and has no vote yet".to_owned(),
         (Lack::Vote, site) => format!("the member at {site} follows and has no vote yet"),
-        (Lack::Connection, WITNESS) => "the witness can't be reached".to_owned(),
-        (Lack::Connection, site) => format!("the member at {site} can't be reached"),
+        (Lack::Answer, WITNESS) => "the witness can't be reached".to_owned(),
+        (Lack::Answer, site) => format!("the member at {site} can't be reached"),
+        (Lack::Leader, site) => format!("the member at {site} is cut from the others"),
     }
 }
 
@@ -133,13 +157,27 @@ pub(crate) mod tests {
         vec![voter(1, "pdsa1"), voter(2, "pdsa2"), voter(3, WITNESS)]
     }
 
-    fn seen(members: Option<Vec<MemberRecord>>, present: &[u64]) -> Seen {
+    /// Of members 1 to 3, these answer.
+    pub fn seen(members: Option<Vec<MemberRecord>>, present: &[u64]) -> Seen {
+        let answer = |id| {
+            let member = MemberId(id);
+            present.contains(&id).then_some(Answer { member, led: true })
+        };
         Seen {
             sites: ["pdsa1".into(), "pdsa2".into()],
             formed: true,
             members,
-            present: present.iter().copied().map(MemberId).collect(),
+            answers: [answer(1), answer(2)],
+            witness: present.contains(&3),
         }
+    }
+
+    /// As [`seen`], where all of three members are there and the peer's says this of itself.
+    fn peer_says(member: u64, led: bool) -> Seen {
+        let mut seen = seen(Some(three()), &[1, 2, 3]);
+        let member = MemberId(member);
+        seen.answers[1] = Some(Answer { member, led });
+        seen
     }
 
     #[rstest]
@@ -148,6 +186,18 @@ pub(crate) mod tests {
     #[case::never_one(Seen { formed: false, ..seen(None, &[]) }, State::Unknown, reasons::FORMING, "not agreed")]
     #[case::the_witness_is_away(seen(Some(three()), &[1, 2]), State::False, reasons::MEMBER_MISSING, "the witness can't be reached")]
     #[case::the_own_is_away(seen(Some(three()), &[2, 3]), State::False, reasons::MEMBER_MISSING, "at pdsa1 can't be reached")]
+    #[case::one_is_cut_from_the_others(
+        peer_says(2, false),
+        State::False,
+        reasons::MEMBER_MISSING,
+        "at pdsa2 is cut from"
+    )]
+    #[case::one_is_another(
+        peer_says(9, true),
+        State::False,
+        reasons::MEMBER_MISSING,
+        "at pdsa2 has no place"
+    )]
     #[case::the_witness_never_came(
         seen(Some(vec![voter(1, "pdsa1"), voter(2, "pdsa2"), MemberRecord { is_learner: false, name: WITNESS.into(), ..place(3, WITNESS) }]), &[1, 2]),
         State::False, reasons::MEMBER_MISSING, "kubectl govuc witness"

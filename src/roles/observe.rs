@@ -1,14 +1,18 @@
 //! What the members say, and what the cluster keeps of them.
 
-use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use govuc_etcd::{Endpoint, Etcd, MemberId};
-use govuc_wire::{names::MAIL_NAMESPACE, tls::Material};
+use govuc_etcd::{Endpoint, Etcd, MemberStatus, peer};
+use govuc_wire::{
+    names::{MAIL_NAMESPACE, WITNESS},
+    tls::Material,
+};
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use super::{
     FORMED_CONFIG_MAP, FORMED_KEY,
-    health::{Seen, record},
+    certificates::Certificates,
+    health::{Answer, Seen, record},
 };
 use crate::{
     cluster::{self, Cluster},
@@ -20,19 +24,12 @@ use crate::{
 /// How long anything may take that is asked of the members.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A member's own word of itself.
-struct Word {
-    cluster: u64,
-    member: MemberId,
-    connected: BTreeSet<MemberId>,
-}
-
 /// How the members are, seen from this site. Once this site's own member is one of a formed cluster that is written down,
 /// before anything else.
 pub async fn look(
     cluster: &Cluster,
     installation: &Installation,
-    client: &Material,
+    roles: &Certificates,
 ) -> Result<Seen, cluster::Error> {
     let formed: Option<ConfigMap> = cluster.read(Some(MAIL_NAMESPACE), FORMED_CONFIG_MAP).await?;
     let sites = [installation.own.name.clone(), installation.peer.name.clone()];
@@ -41,26 +38,28 @@ pub async fn look(
         sites,
         formed: formed.is_some(),
         members: None,
-        present: BTreeSet::new(),
+        answers: [None, None],
+        witness: false,
     };
-    let etcd = match Etcd::with_material(endpoints.to_vec(), client) {
+    let etcd = match Etcd::with_material(endpoints.to_vec(), &roles.client) {
         Ok(etcd) => etcd,
         Err(error) => {
             tracing::warn!(error = chain(&error), "the roles' etcd can't be asked");
             return Ok(seen);
         }
     };
-    let (members, own, peer) = tokio::join!(
+    let (members, own, peer, witness) = tokio::join!(
         etcd.members(LIMIT),
-        word(&etcd, &endpoints[0]),
-        word(&etcd, &endpoints[1]),
+        answer(&etcd, &endpoints[0]),
+        answer(&etcd, &endpoints[1]),
+        greet_witness(&roles.member),
     );
     match members {
         Ok(members) => seen.members = Some(members),
         // It is different words at every look, so it is none for a status.
         Err(error) => tracing::info!(error = chain(&error), "no majority of the roles' etcd answers"),
     }
-    seen.present = present(own.iter().chain(&peer));
+    seen.witness = witness;
     if !seen.formed
         && let (Some(members), Some(own)) = (&seen.members, &own)
         && record(members, &seen.sites[0]).is_some_and(|member| {
@@ -74,36 +73,32 @@ pub async fn look(
         );
         seen.formed = true;
     }
+    seen.answers = [own, peer].map(|status| status.map(Answer::from));
     Ok(seen)
 }
 
-async fn word(etcd: &Etcd, endpoint: &Endpoint) -> Option<Word> {
-    let asked = tokio::try_join!(etcd.status(endpoint, LIMIT), etcd.connected(endpoint, LIMIT));
-    match asked {
-        Ok((status, connected)) => Some(Word {
-            cluster: status.cluster,
-            member: status.member,
-            connected,
-        }),
-        Err(error) => {
-            tracing::debug!(member = %endpoint, error = chain(&error), "a member does not answer");
-            None
-        }
-    }
+async fn answer(etcd: &Etcd, endpoint: &Endpoint) -> Option<MemberStatus> {
+    let asked = etcd.status(endpoint, LIMIT).await;
+    asked.inspect_err(|error| silent(endpoint, error)).ok()
 }
 
-/// Members that every member which answered is, or is connected with: so that a line that is cut for one of them shows.
-fn present<'a>(words: impl Iterator<Item = &'a Word>) -> BTreeSet<MemberId> {
-    let words: Vec<&Word> = words.collect();
-    words
-        .iter()
-        .flat_map(|word| word.connected.iter().copied().chain([word.member]))
-        .filter(|id| {
-            words
-                .iter()
-                .all(|word| word.member == *id || word.connected.contains(id))
-        })
-        .collect()
+async fn greet_witness(member: &Material) -> bool {
+    let endpoint = Endpoint::of_peer(WITNESS);
+    let asked = peer::greet(&endpoint, member, LIMIT).await;
+    asked.inspect_err(|error| silent(&endpoint, error)).is_ok()
+}
+
+fn silent(endpoint: &Endpoint, error: &govuc_etcd::Error) {
+    tracing::debug!(member = %endpoint, error = chain(error), "a member does not answer");
+}
+
+impl From<MemberStatus> for Answer {
+    fn from(status: MemberStatus) -> Self {
+        Self {
+            member: status.member,
+            led: status.leader.is_some(),
+        }
+    }
 }
 
 /// Not owned by Platform: it has to outlive it, as the volume does of which it tells.
@@ -117,30 +112,5 @@ fn evidence(cluster: u64) -> ConfigMap {
         },
         data: Some(BTreeMap::from([(FORMED_KEY.to_owned(), format!("{cluster:x}"))])),
         ..Default::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn word(member: u64, connected: &[u64]) -> Word {
-        Word {
-            cluster: 1,
-            member: MemberId(member),
-            connected: connected.iter().copied().map(MemberId).collect(),
-        }
-    }
-
-    #[rstest]
-    #[case::all(&[word(1, &[2, 3]), word(2, &[1, 3])], &[1, 2, 3])]
-    #[case::the_witness_is_away(&[word(1, &[2]), word(2, &[1])], &[1, 2])]
-    #[case::one_line_to_the_witness_is_cut(&[word(1, &[2]), word(2, &[1, 3])], &[1, 2])]
-    #[case::one_site_is_away(&[word(1, &[3])], &[1, 3])]
-    #[case::nobody(&[], &[])]
-    fn who_is_there(#[case] words: &[Word], #[case] want: &[u64]) {
-        let want = want.iter().copied().map(MemberId).collect();
-        assert_eq!(present(words.iter()), want);
     }
 }

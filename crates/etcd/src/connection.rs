@@ -121,12 +121,6 @@ impl Connection {
         self.exchange(request.body(body)).await
     }
 
-    /// Asks for one of the pages beside gRPC.
-    pub async fn get(&mut self, path: &'static str) -> Result<Response<Incoming>, Unanswered> {
-        let request = Request::get(self.uri(path)).body(Either::Left(Full::default()));
-        self.exchange(request).await
-    }
-
     async fn exchange(
         &mut self,
         request: http::Result<Request<Body>>,

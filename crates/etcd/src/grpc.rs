@@ -2,8 +2,8 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
-use http_body_util::{BodyExt, Limited};
-use hyper::{Response, body::Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use percent_encoding::percent_decode;
 use prost::Message;
 
@@ -42,14 +42,6 @@ pub(crate) fn status(headers: &HeaderMap) -> Option<Result<(), Failure>> {
     }
     let message = percent_decode(text("grpc-message").unwrap_or_default().as_bytes()).decode_utf8_lossy();
     Some(Err(Failure::of_status(code, &message)))
-}
-
-/// The whole of an answer that is no gRPC.
-pub(crate) async fn page(response: Response<Incoming>) -> Result<Bytes, Failure> {
-    match Limited::new(response.into_body(), LONGEST).collect().await {
-        Ok(read) => Ok(read.to_bytes()),
-        Err(error) => Err(Failure::Open(format!("the answer broke off: {error}"))),
-    }
 }
 
 impl Messages {

@@ -108,19 +108,6 @@ impl Member {
         outcome
     }
 
-    /// One of the pages that a member has beside gRPC.
-    pub async fn get(&self, path: &'static str, deadline: Instant) -> Result<Bytes, Failure> {
-        let mut connection = self.dialler.dial(deadline).await?;
-        within(deadline, async {
-            let response = connection
-                .get(path)
-                .await
-                .map_err(|unanswered| unanswered.failure)?;
-            grpc::page(accepted(response)?).await
-        })
-        .await
-    }
-
     /// Asks a member that has failed whether it is back, once in a while and beside everything else.
     pub fn probe_if_failed(self: &Arc<Self>) {
         {

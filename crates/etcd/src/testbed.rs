@@ -143,6 +143,19 @@ impl Testbed {
         }
     }
 
+    /// Where the others find it.
+    pub fn peer_endpoint(&self, member: usize) -> Endpoint {
+        Endpoint {
+            address: format!("{}:{PEER_PORT}", self.address(member)),
+            ..Endpoint::of_peer(SITES[member])
+        }
+    }
+
+    /// A member's own certificate as files.
+    pub fn member_files(&self, member: usize) -> Files {
+        Files::new(self.path(member, "tls"))
+    }
+
     /// For a client that prefers the members in their order.
     pub fn settings(&self) -> Settings {
         self.settings_of(&(0..self.running.len()).collect::<Vec<_>>())
@@ -198,6 +211,7 @@ impl Testbed {
         let address = self.address(member).parse().expect("an address");
         let names = vec![
             dns(&Endpoint::of_site(SITES[member]).server_name),
+            dns(&Endpoint::of_peer(SITES[member]).server_name),
             dns(names::ROLES_MEMBER),
             SanType::IpAddress(address),
         ];

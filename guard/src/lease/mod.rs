@@ -80,19 +80,17 @@ impl Orders {
         let _ = self.sender.send(order);
     }
 
-    /// Keeps the peer's lease alive in its stead (R5).
-    pub async fn keep_for_peer(&self, lease: i64) -> PeerReply {
-        match self
-            .lease
-            .roles
-            .etcd()
-            .keep_alive_once(LeaseId(lease), timing::ATTEMPT / 2)
-            .await
-        {
-            Ok(Some(_)) => PeerReply::Kept,
-            Ok(None) => PeerReply::Lost,
-            Err(_) => PeerReply::Declined,
-        }
+    /// Keeps the peer's lease alive in its stead (R5). `None`: etcd does not answer.
+    pub async fn keep_for_peer(&self, lease: i64) -> Option<PeerReply> {
+        let etcd = self.lease.roles.etcd();
+        // The peer waits no longer than that for the whole answer.
+        let kept = etcd
+            .keep_alive_once(LeaseId(lease), timing::SYNC_ANSWER / 2)
+            .await;
+        kept.ok().map(|left| match left {
+            Some(_) => PeerReply::Kept,
+            None => PeerReply::Lost,
+        })
     }
 }
 

@@ -43,15 +43,29 @@ impl PeerAnswers {
     }
 
     async fn reply(&self, question: &PeerQuestion) -> PeerReply {
-        let (sender, answer) = oneshot::channel();
-        self.events.message(Message::Ask {
-            ballot: Ballot::new(question.era, question.term),
-            answer: sender,
-        });
-        match (answer.await, &self.lease) {
-            (Ok(PeerAnswer::Promise), _) => PeerReply::Promised,
-            (Ok(PeerAnswer::KeepAlive), Some(lease)) => lease.keep_for_peer(question.lease).await,
+        let ballot = Ballot::new(question.era, question.term);
+        let mut answer = self.ask(ballot, false).await;
+        if let (Some(PeerAnswer::KeepAlive), Some(lease)) = (answer, &self.lease) {
+            match lease.keep_for_peer(question.lease).await {
+                Some(reply) => return reply,
+                // It has not been silent for long here, and it is now: the peer may not have the time to find that out.
+                None => answer = self.ask(ballot, true).await,
+            }
+        }
+        match answer {
+            Some(PeerAnswer::Promise) => PeerReply::Promised,
             _ => PeerReply::Declined,
         }
+    }
+
+    /// `None` when the process is ending.
+    async fn ask(&self, ballot: Ballot, in_vain: bool) -> Option<PeerAnswer> {
+        let (sender, answer) = oneshot::channel();
+        self.events.message(Message::Ask {
+            ballot,
+            in_vain,
+            answer: sender,
+        });
+        answer.await.ok()
     }
 }

@@ -22,6 +22,7 @@ pub const NOBODY: &str = "tiada@client.example";
 
 /// How long a message may be on its way out before it counts as lost.
 const LIMIT: Duration = Duration::from_secs(60);
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// A message as it arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl ForeignServer {
     pub async fn start(service: &Service) -> anyhow::Result<Self> {
         let machine = Machine::running(&service.lab.name, Role::Site(Site::Witness))?;
         let address = SocketAddr::from((service.lab.network.wan(Site::Witness), 25));
-        let listener = line::listen(&machine, address).await?;
+        let listener = listen(&machine, address).await?;
         let inbox = Inbox::default();
         let task = tokio::spawn(serve(listener, inbox.clone()));
         Ok(Self { inbox, task })
@@ -73,6 +74,19 @@ impl ForeignServer {
 impl Drop for ForeignServer {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Waits for the port: an earlier server's task lets go of it a moment after the server was dropped.
+async fn listen(machine: &Machine, address: SocketAddr) -> io::Result<TcpListener> {
+    let start = Instant::now();
+    loop {
+        match line::listen(machine, address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && start.elapsed() < RELEASE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            other => return other,
+        }
     }
 }
 

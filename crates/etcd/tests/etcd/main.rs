@@ -8,6 +8,7 @@ mod holders;
 mod late;
 mod line;
 mod outage;
+mod peers;
 mod roles;
 mod store;
 mod trust;

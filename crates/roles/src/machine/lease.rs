@@ -333,7 +333,8 @@ impl Machine {
 
     fn keep(&mut self, now: Moment) -> Vec<Action> {
         let timing = self.timing();
-        let asks = matches!(self.state, State::Paired(_)) && self.etcd_is_silent(now);
+        let paired = matches!(self.state, State::Paired(_));
+        let silent = self.etcd_is_silent(now);
         let Some(tenure) = self.tenure.as_mut().filter(|_| self.state != State::Fenced) else {
             return Vec::new();
         };
@@ -342,7 +343,9 @@ impl Machine {
             tenure.renewed = now;
             actions.push(Action::KeepAlive);
         }
-        if asks && now.since(tenure.asked) >= timing.heartbeat {
+        // Etcd may answer what is read and miss each attempt to keep the lease: that ends the lease as well.
+        let overdue = tenure.deadline.since(now) < timing.deadline.saturating_sub(timing.silence);
+        if paired && (silent || overdue) && now.since(tenure.asked) >= timing.heartbeat {
             tenure.asked = now;
             actions.push(Action::AskPeer);
         }

@@ -102,7 +102,11 @@ impl Machine {
             Event::LeaseLost => self.lease_lost(now),
             Event::Committed(commitment) => self.committed(now, commitment),
             Event::Promised { sent } => self.promised(sent),
-            Event::Asked(ballot) => self.asked(now, ballot),
+            Event::Asked(ballot) => {
+                let silent = self.etcd_is_silent(now);
+                self.asked(now, ballot, silent)
+            }
+            Event::AskedInVain(ballot) => self.asked(now, ballot, true),
             Event::Offered { ballot, peer } => self.offered(now, ballot, &peer),
             Event::Seen(ballot) if ballot > self.highest.ballot => {
                 self.superseded(now, Evidence { ballot, holder: None })

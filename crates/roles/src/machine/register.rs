@@ -183,11 +183,11 @@ impl Machine {
         })
     }
 
-    /// R5, as the follower.
-    pub(super) fn asked(&mut self, now: Moment, ballot: Ballot) -> Vec<Action> {
+    /// R5, as the follower. A promise binds this slot alone, so it may be given whatever etcd is thought to be.
+    pub(super) fn asked(&mut self, now: Moment, ballot: Ballot, silent: bool) -> Vec<Action> {
         let answer = if self.state != State::Follower || ballot != self.highest.ballot {
             PeerAnswer::Decline
-        } else if self.etcd_is_silent(now) {
+        } else if silent {
             self.register.promised_until = now + self.timing().ttl;
             PeerAnswer::Promise
         } else {

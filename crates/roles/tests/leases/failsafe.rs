@@ -30,6 +30,14 @@ fn a_paired_primary_asks_its_peer_every_second_while_etcd_is_silent() {
 }
 
 #[test]
+fn a_paired_primary_whose_lease_is_not_kept_asks_its_peer_though_etcd_is_heard() {
+    let mut slot = paired();
+    slot.now = LATER + 4;
+    let mut slot = slot.expect_read(&Etcd::mine(my_state()), &[], paired_with());
+    assert_eq!(slot.look_at(LATER + 5), [KeepAlive, AskPeer]);
+}
+
+#[test]
 fn without_a_promise_the_deadline_shuts_the_gate() {
     let mut slot = paired();
     slot.look_at(LATER + 10);
@@ -41,6 +49,17 @@ fn who_is_not_paired_has_no_use_for_a_promise() {
     let mut slot = alone();
     assert_eq!(slot.look_at(LATER + 5), [KeepAlive]);
     slot.expect(Event::Promised { sent: at(LATER + 5) }, &[], State::Alone);
+}
+
+#[test]
+fn a_follower_that_can_not_keep_the_lease_alive_promises_though_it_has_just_heard_etcd() {
+    let slot = follower().expect_read(&Etcd::of_the_peer(), &[], State::Follower);
+    let asked = Event::Asked(Ballot::new(1, 4));
+    let slot = slot.expect(asked, &[AnswerPeer(PeerAnswer::KeepAlive)], State::Follower);
+    let asked = Event::AskedInVain(Ballot::new(1, 4));
+    slot.expect(asked, &[AnswerPeer(PeerAnswer::Promise)], State::Follower);
+    let declines = [AnswerPeer(PeerAnswer::Decline)];
+    follower().expect(Event::AskedInVain(Ballot::new(1, 3)), &declines, State::Follower);
 }
 
 #[test]

@@ -97,7 +97,10 @@ impl Turn<'_> {
         }
         let Some(guard) = self.world.guard(at) else { return };
         let (session, sent, ballot) = (guard.session.clone(), guard.now, guard.machine.highest().ballot);
-        let answer = self.step(at.peer(), Event::Asked(ballot)).peer;
+        let mut answer = self.step(at.peer(), Event::Asked(ballot)).peer;
+        if answer == Some(PeerAnswer::KeepAlive) && !self.world.reaches_etcd(at.peer()) {
+            answer = self.step(at.peer(), Event::AskedInVain(ballot)).peer;
+        }
         match answer {
             Some(PeerAnswer::Promise) if back => {
                 self.hear(
@@ -108,7 +111,7 @@ impl Turn<'_> {
                     |sent| Event::Promised { sent },
                 );
             }
-            Some(PeerAnswer::KeepAlive) if self.world.reaches_etcd(at.peer()) => {
+            Some(PeerAnswer::KeepAlive) => {
                 let held = self.world.etcd.leased_to(&session);
                 if let (true, Some(lease)) = (held, &mut self.world.etcd_mut().lease) {
                     lease.left = ttl;
