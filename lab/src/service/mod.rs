@@ -25,6 +25,7 @@ pub use kubectl::Kubectl;
 pub use people::Person;
 pub use settle::{Kind, client, settled};
 
+use crate::cargo::{cargo, repository};
 use crate::images::BuiltImage;
 use crate::lab::Lab;
 use crate::machine::{Machine, Role};
@@ -234,20 +235,11 @@ impl Service {
     }
 }
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
-        .to_owned()
-}
-
 /// Builds the operator and the plugin for this machine, and gives the folder they are in.
 fn binaries(repository: &Path) -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--quiet", "--package", "govuc", "--bins"])
-        .current_dir(repository);
-    let status = cargo.status().context("cargo")?;
+    let status = cargo(&["build", "--quiet", "--package", "govuc", "--bins"])
+        .status()
+        .context("cargo")?;
     if !status.success() {
         bail!("cargo could not build the operator; its messages are above");
     }
