@@ -6,8 +6,8 @@ use anyhow::{Context, ensure};
 
 use crate::lab::{Lab, LabName};
 use crate::network::Site;
-use crate::service::{Login, Person, Service, mail, people};
-use crate::up;
+use crate::service::{Login, Person, Service, mail, people, store};
+use crate::{site, up};
 
 /// One row of the table at the end.
 struct Step {
@@ -33,6 +33,8 @@ pub async fn demo(name: &LabName) -> anyhow::Result<()> {
     title(start, "mail");
     steps.push(exchange(&service, people::ALI, people::SITI, Site::Pdsa1, Site::Pdsa2).await?);
     steps.push(exchange(&service, people::SITI, people::ALI, Site::Pdsa2, Site::Pdsa1).await?);
+    title(start, "a data centre is lost");
+    steps.extend(lose_and_regain(&service, start).await?);
     println!();
     for Step { what, outcome } in &steps {
         println!("  {what:<58} {outcome}");
@@ -94,6 +96,48 @@ async fn choose_password(service: &Service, person: Person) -> anyhow::Result<St
         what,
         outcome: "the first one was refused until then".to_owned(),
     })
+}
+
+/// Pulls the plug of the site that serves the second person's store; mail goes on at the other one, with all that was
+/// stored. Then the site comes back, catches up, and is given its store again.
+async fn lose_and_regain(service: &Service, start: Instant) -> anyhow::Result<Vec<Step>> {
+    let (from, to) = (people::ALI, people::SITI);
+    let (lost, left) = (Site::Pdsa2, Site::Pdsa1);
+    let store = service.store_of(to).await?;
+    store::in_step(service, &store).await?;
+    let door = service.door(left).await?;
+    let before = mail::Message::new(from, to, "Sebelum / Before")?;
+    mail::send(&door, from, to, &before).await?;
+    mail::read(&door, to, &before).await?;
+    let plug = Instant::now();
+    site::machine(&service.lab, lost)?.kill()?;
+    let meanwhile = mail::Message::new(from, to, "Semasa / Meanwhile")?;
+    mail::send(&door, from, to, &meanwhile).await?;
+    mail::read(&door, to, &meanwhile).await?;
+    let served = plug.elapsed().as_secs_f64();
+    mail::read(&door, to, &before).await?;
+    let mut steps = vec![Step {
+        what: format!("{lost} is lost"),
+        outcome: format!("{left} has {store}, nothing is missing, new mail read after {served:.0} s"),
+    }];
+    title(start, "it comes back");
+    let plug = Instant::now();
+    up::revive(&service.lab, lost).await?;
+    store::in_step(service, &store).await?;
+    let caught_up = plug.elapsed().as_secs_f64();
+    service.kubectl.govuc(&[
+        "switchover",
+        &store,
+        "--to",
+        lost.name(),
+        "--context",
+        left.name(),
+    ])?;
+    steps.push(Step {
+        what: format!("{lost} is back"),
+        outcome: format!("it had caught up after {caught_up:.0} s, and {store} was moved to it"),
+    });
+    Ok(steps)
 }
 
 /// Sends at one site, reads at the other, and finds the message in both copies of the recipient's store.

@@ -130,7 +130,11 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
     let objects = plan::parts(blueprint, &session_key)?;
     let applied = objects.apply(cluster).await?;
     let members = match &roles {
-        Some(roles) => Some(roles::observe::look(cluster, installation, roles).await?),
+        Some(certificates) => {
+            let seen = roles::observe::look(cluster, installation, certificates).await?;
+            roles::leader::prefer_witness(&seen, certificates).await;
+            Some(seen)
+        }
         None => None,
     };
     let parts = Parts::of(

@@ -26,8 +26,8 @@ pub struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub member: MemberId,
-    /// Whether it knows a leader, which it does while it is connected with a majority.
-    pub led: bool,
+    /// Which one it takes for the leader: none, unless it is connected with a majority.
+    pub leader: Option<MemberId>,
 }
 
 /// Why a member does not count.
@@ -80,6 +80,17 @@ impl Seen {
         }
     }
 
+    /// Whom this site's member, which leads, is to hand over to: the witness. With the line between the sites cut, the site
+    /// without the leader has a member that is of no use to it, and can't reach another one; a leader at the witness leaves
+    /// both sites theirs, so that no store changes sides for a cut.
+    pub fn better_leader(&self) -> Option<MemberId> {
+        let own = self.answers[0]?;
+        let witness = record(self.members.as_ref()?, WITNESS)?;
+        let leads = own.leader == Some(own.member);
+        (leads && self.witness && !witness.is_learner && !witness.client_urls.is_empty())
+            .then_some(witness.id)
+    }
+
     fn lack(&self, members: &[MemberRecord], site: &str) -> Option<Lack> {
         match record(members, site) {
             None => Some(Lack::Place),
@@ -98,7 +109,7 @@ impl Seen {
         match sites.into_iter().find(|(name, _)| *name == site)?.1 {
             None => Some(Lack::Answer),
             Some(answer) if answer.member != record.id => Some(Lack::Place),
-            Some(answer) if !answer.led => Some(Lack::Leader),
+            Some(answer) if answer.leader.is_none() => Some(Lack::Leader),
             Some(_) => None,
         }
     }
@@ -161,7 +172,8 @@ pub(crate) mod tests {
     pub fn seen(members: Option<Vec<MemberRecord>>, present: &[u64]) -> Seen {
         let answer = |id| {
             let member = MemberId(id);
-            present.contains(&id).then_some(Answer { member, led: true })
+            let leader = Some(MemberId(3));
+            present.contains(&id).then_some(Answer { member, leader })
         };
         Seen {
             sites: ["pdsa1".into(), "pdsa2".into()],
@@ -173,11 +185,37 @@ pub(crate) mod tests {
     }
 
     /// As [`seen`], where all of three members are there and the peer's says this of itself.
-    fn peer_says(member: u64, led: bool) -> Seen {
+    fn peer_says(member: u64, leader: Option<MemberId>) -> Seen {
         let mut seen = seen(Some(three()), &[1, 2, 3]);
         let member = MemberId(member);
-        seen.answers[1] = Some(Answer { member, led });
+        seen.answers[1] = Some(Answer { member, leader });
         seen
+    }
+
+    /// As [`seen`], with this leader by this site's member's word.
+    fn led_by(leader: u64, present: &[u64]) -> Option<u64> {
+        let mut seen = seen(Some(three()), present);
+        seen.answers[0] = seen.answers[0].map(|own| Answer {
+            leader: Some(MemberId(leader)),
+            ..own
+        });
+        seen.better_leader().map(|member| member.0)
+    }
+
+    #[test]
+    fn a_leader_hands_over_to_the_witness_as_soon_as_that_is_there() {
+        assert_eq!(led_by(1, &[1, 2, 3]), Some(3));
+        assert_eq!(led_by(1, &[1, 3]), Some(3));
+        assert_eq!(led_by(1, &[1, 2]), None, "the witness is away");
+        assert_eq!(led_by(2, &[1, 2, 3]), None, "that is the peer's to do");
+        assert_eq!(led_by(3, &[1, 2, 3]), None);
+        let mut learner = seen(Some(three()), &[1, 2, 3]);
+        learner.answers[0] = Some(Answer {
+            member: MemberId(1),
+            leader: Some(MemberId(1)),
+        });
+        learner.members.as_mut().unwrap()[2].is_learner = true;
+        assert_eq!(learner.better_leader(), None);
     }
 
     #[rstest]
@@ -187,13 +225,13 @@ pub(crate) mod tests {
     #[case::the_witness_is_away(seen(Some(three()), &[1, 2]), State::False, reasons::MEMBER_MISSING, "the witness can't be reached")]
     #[case::the_own_is_away(seen(Some(three()), &[2, 3]), State::False, reasons::MEMBER_MISSING, "at pdsa1 can't be reached")]
     #[case::one_is_cut_from_the_others(
-        peer_says(2, false),
+        peer_says(2, None),
         State::False,
         reasons::MEMBER_MISSING,
         "at pdsa2 is cut from"
     )]
     #[case::one_is_another(
-        peer_says(9, true),
+        peer_says(9, Some(MemberId(3))),
         State::False,
         reasons::MEMBER_MISSING,
         "at pdsa2 has no place"

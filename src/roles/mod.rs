@@ -3,6 +3,7 @@
 pub mod certificates;
 mod client;
 pub mod health;
+pub mod leader;
 pub mod member;
 pub mod observe;
 pub mod witness;

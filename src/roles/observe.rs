@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long anything may take that is asked of the members.
-const LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// How the members are, seen from this site. Once this site's own member is one of a formed cluster that is written down,
 /// before anything else.
@@ -96,7 +96,7 @@ impl From<MemberStatus> for Answer {
     fn from(status: MemberStatus) -> Self {
         Self {
             member: status.member,
-            led: status.leader.is_some(),
+            leader: status.leader,
         }
     }
 }

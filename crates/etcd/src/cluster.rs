@@ -2,13 +2,14 @@
 
 use std::{fmt, time::Duration};
 
+use prost::Message;
 use tokio::time::Instant;
 
 use crate::{
     Endpoint, Error, Etcd, Revision, Tried,
     client::Repeat,
     member::Needs,
-    wire::{self, MemberListRequest, MemberListResponse, Nothing, StatusResponse, method},
+    wire::{self, MemberListRequest, MemberListResponse, MoveLeaderRequest, Nothing, StatusResponse, method},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,21 +73,40 @@ impl Etcd {
     /// # Errors
     /// Whatever keeps this one member from answering.
     pub async fn status(&self, endpoint: &Endpoint, limit: Duration) -> Result<MemberStatus, Error> {
-        let asked = self
-            .member(endpoint)?
-            .ask(
-                method::STATUS,
-                Needs::Nothing,
-                &Nothing {},
-                Instant::now() + limit,
-            )
-            .await;
-        let status: StatusResponse = asked.map_err(|failure| {
+        let status: StatusResponse = self
+            .ask_member(endpoint, method::STATUS, &Nothing {}, limit)
+            .await?;
+        Ok(status.into())
+    }
+
+    /// Has the leader, which is the member at `endpoint`, hand over to another one that votes. Until that one leads, which
+    /// takes a moment, writes wait; nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when that member does not lead, or the other one does not take over in time; or whatever keeps
+    /// it from answering.
+    pub async fn move_leader(&self, endpoint: &Endpoint, to: MemberId, limit: Duration) -> Result<(), Error> {
+        let question = MoveLeaderRequest { target: to.0 };
+        let _: Nothing = self
+            .ask_member(endpoint, method::MOVE_LEADER, &question, limit)
+            .await?;
+        Ok(())
+    }
+
+    async fn ask_member<A: Message + Default>(
+        &self,
+        endpoint: &Endpoint,
+        method: &'static str,
+        question: &impl Message,
+        limit: Duration,
+    ) -> Result<A, Error> {
+        let member = self.member(endpoint)?;
+        let asked = member.ask(method, Needs::Nothing, question, Instant::now() + limit);
+        asked.await.map_err(|failure| {
             let mut tried = Tried::default();
             tried.note(endpoint, &failure);
             failure.into_error(tried)
-        })?;
-        Ok(status.into())
+        })
     }
 }
 

@@ -15,6 +15,7 @@ pub mod method {
     pub const WATCH: &str = "/etcdserverpb.Watch/Watch";
     pub const MEMBERS: &str = "/etcdserverpb.Cluster/MemberList";
     pub const STATUS: &str = "/etcdserverpb.Maintenance/Status";
+    pub const MOVE_LEADER: &str = "/etcdserverpb.Maintenance/MoveLeader";
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -248,6 +249,12 @@ pub struct Member {
 /// The request of whatever takes nothing, and the answer of whatever says nothing that is read.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Nothing {}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MoveLeaderRequest {
+    #[prost(uint64, tag = "1")]
+    pub target: u64,
+}
 
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct StatusResponse {

@@ -144,6 +144,31 @@ def a_full_sync_mends_what_only_the_follower_has_with_refusals_that_the_guard_le
 
 
 @check
+def a_full_sync_keeps_both_of_two_messages_under_one_number_and_calls_it_an_error_that_the_guard_ignores(store):
+    """What a failover leaves whose old primary had stored a message that it did not answer."""
+    imap, theirs = store.session(), Imap(store.follower, USER)
+    subjects = [store.unique(), store.unique()]
+    store.relay.cut()
+    for session, subject in zip((imap, theirs), subjects):
+        session.append("INBOX", message(subject))
+    store.relay.heal()
+    begun = len(store.primary.log)
+    assert store.full_sync() == 0, "the full sync fails"
+    errors = [line for line in store.primary.log[begun:] if "SYNCERROR" in line]
+    source = open(os.path.join(os.path.dirname(__file__), "../../../guard/src/engine/log.rs")).read()
+    ignored, = re.findall(r'RENUMBERED: &str = "([^"]+)"', source)
+    assert errors and all(ignored in line for line in errors), f"the guard ignores {ignored!r}, seen were {errors}"
+    store.relay.refusals = []
+    assert store.full_sync() == 0 and not store.relay.refusals, "a second full sync has something to mend"
+    imap.run("SELECT INBOX")
+    for subject in subjects:
+        ours = imap.run(f"UID SEARCH SUBJECT {subject}").split("* SEARCH", 1)[1].split("\r\n", 1)[0].split()
+        assert len(ours) == 1 and store.at_follower(f"SUBJECT {subject}") == ours, f"{subject} is not once in both"
+    theirs.close()
+    imap.close()
+
+
+@check
 def the_deletion_of_a_user_while_the_link_was_cut_comes_with_the_log(store):
     """`sync_client -A` passes over users that are gone."""
     admin = Imap(store.primary, "govuc-operator")

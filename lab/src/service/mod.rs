@@ -10,6 +10,7 @@ mod password;
 pub mod people;
 mod settle;
 pub mod smtp;
+pub mod store;
 pub mod witness;
 
 use std::fs;

@@ -4,10 +4,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
+use serde_json::Value;
 
 use super::mend;
 use super::observer::record::{self, Entry, Holder};
 use super::observer::{Load, Observer};
+use crate::service::witness;
 
 /// How long the service may take to be whole again: pairing is tried anew after up to a minute.
 const WHOLE: Duration = Duration::from_secs(240);
@@ -92,8 +94,16 @@ impl Observer {
         Ok(format!("{seen}; {numbers}, all there"))
     }
 
-    /// Waits until both stores are paired; gives their holders.
+    /// Waits until both stores are paired and the witness leads the roles' etcd; gives the stores' holders.
     pub async fn whole(&self) -> anyhow::Result<[Holder; 2]> {
+        let start = Instant::now();
+        while !self.witness_leads() {
+            ensure!(
+                start.elapsed() < WHOLE,
+                "the witness does not lead the roles' etcd after {WHOLE:?}"
+            );
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
         self.guards
             .until("both stores paired", WHOLE, |guards| {
                 guards.is_paired(0) && guards.is_paired(1)
@@ -103,6 +113,20 @@ impl Observer {
             [Some(one), Some(two)] => Ok([one, two]),
             _ => bail!("a store lost its holder again: {}", self.guards.sentence()),
         }
+    }
+}
+
+impl Observer {
+    fn witness_leads(&self) -> bool {
+        let status = witness::etcdctl(&self.service, &["endpoint", "status", "-w", "json"]);
+        let Some(status) = status
+            .ok()
+            .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+        else {
+            return false;
+        };
+        let status = &status[0]["Status"];
+        status["leader"].is_u64() && status["leader"] == status["header"]["member_id"]
     }
 }
 

@@ -12,7 +12,7 @@ use crate::network::Site;
 use crate::service::Service;
 use crate::service::part::{self, Part};
 use crate::service::people::ALI;
-use crate::suites::mail::switchover;
+use crate::service::store;
 
 /// A guard that does not answer within this does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result
 
 /// Where the store's primary is now, and where its follower.
 async fn sides(service: &Service, store: &str) -> anyhow::Result<(Site, Site)> {
-    let primary = switchover::primary(service, store).await?;
+    let primary = store::primary(service, store).await?;
     Ok(if primary == Site::Pdsa1.name() {
         (Site::Pdsa1, Site::Pdsa2)
     } else {

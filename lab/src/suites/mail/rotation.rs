@@ -9,10 +9,10 @@ use govuc_wire::names::{MAIL_NAMESPACE, MTA_NAMESPACE};
 use rustls::pki_types::CertificateDer;
 
 use super::main_job::exchange;
-use super::switchover;
 use crate::network::Site;
 use crate::service::part::{self, Part};
 use crate::service::people::{ALI, SITI};
+use crate::service::store;
 use crate::service::{Door, Kind, Service};
 
 /// The site whose certificates are renewed. It has a primary store of one agency and the copy of the other's.
@@ -34,7 +34,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub async fn mail_goes_on_while_a_site_renews_its_certificates(service: &Service) -> anyhow::Result<String> {
     // What was cut before may still be catching up, and a message is looked for in both copies.
     for person in [ALI, SITI] {
-        switchover::in_step(service, &service.store_of(person).await?).await?;
+        store::in_step(service, &service.store_of(person).await?).await?;
     }
     let start = Instant::now();
     let before = kept(service).await?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use futures::TryStreamExt;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -14,10 +14,9 @@ use crate::fault;
 use crate::network::{Line, Site};
 use crate::service::mail::{self, Message};
 use crate::service::people::{ALI, SITI};
-use crate::service::{Door, Kind, Person, Service, client};
+use crate::service::store::{IN_STEP, in_step, object, primary, replicated, term};
+use crate::service::{Door, Person, Service};
 
-/// How long a store may take to be in step again after it has moved, or after a fault.
-const IN_STEP: Duration = Duration::from_secs(120);
 const PERIOD: Duration = Duration::from_millis(300);
 /// Between two messages of the writer, and before a program connects again.
 const PACE: Duration = Duration::from_millis(200);
@@ -199,53 +198,6 @@ async fn sides(service: &Service, store: &str) -> anyhow::Result<(Site, Site)> {
         "pdsa1" => Ok((Site::Pdsa1, Site::Pdsa2)),
         "pdsa2" => Ok((Site::Pdsa2, Site::Pdsa1)),
         other => bail!("{store} is at {other:?}"),
-    }
-}
-
-async fn object(service: &Service, store: &str, at: Site) -> anyhow::Result<Value> {
-    let client = client(&service.lab.folder.kubeconfig(), at).await?;
-    Ok(Kind::MailStore.api(&client).get(store).await?.data)
-}
-
-pub(super) async fn primary(service: &Service, store: &str) -> anyhow::Result<String> {
-    let data = object(service, store, Site::Pdsa1).await?;
-    let primary = data["status"]["primary"].as_str();
-    Ok(primary.context("the store has no primary")?.to_owned())
-}
-
-async fn term(service: &Service, store: &str) -> anyhow::Result<u64> {
-    let data = object(service, store, Site::Pdsa1).await?;
-    data["status"]["term"].as_u64().context("the store has no term")
-}
-
-/// Waits until both clusters say that both copies have all that is stored.
-pub(super) async fn in_step(service: &Service, store: &str) -> anyhow::Result<()> {
-    for site in Site::DATA_CENTRES {
-        replicated(service, store, site, "True").await?;
-    }
-    Ok(())
-}
-
-async fn replicated(service: &Service, store: &str, at: Site, status: &str) -> anyhow::Result<()> {
-    let start = Instant::now();
-    loop {
-        let data = object(service, store, at).await?;
-        let conditions = data["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let said = conditions
-            .into_iter()
-            .find(|condition| condition["type"] == "Replicated")
-            .unwrap_or_default();
-        if said["status"] == status {
-            return Ok(());
-        }
-        ensure!(
-            start.elapsed() < IN_STEP,
-            "{at}: Replicated of {store} is not {status}: {said}"
-        );
-        tokio::time::sleep(PERIOD).await;
     }
 }
 

@@ -1,0 +1,64 @@
+//! A mail store as the clusters see it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use super::{Kind, Service, client};
+use crate::network::Site;
+
+/// How long a store may take to be in step again after it has moved, or after a fault.
+pub const IN_STEP: Duration = Duration::from_secs(120);
+const PERIOD: Duration = Duration::from_millis(300);
+
+/// The object of a store in a cluster, without its metadata.
+pub async fn object(service: &Service, store: &str, at: Site) -> anyhow::Result<Value> {
+    let client = client(&service.lab.folder.kubeconfig(), at).await?;
+    Ok(Kind::MailStore.api(&client).get(store).await?.data)
+}
+
+/// The site of the copy that serves, as the first cluster says.
+pub async fn primary(service: &Service, store: &str) -> anyhow::Result<String> {
+    let data = object(service, store, Site::Pdsa1).await?;
+    let primary = data["status"]["primary"].as_str();
+    Ok(primary.context("the store has no primary")?.to_owned())
+}
+
+/// How often a copy was made the primary, as the first cluster says.
+pub async fn term(service: &Service, store: &str) -> anyhow::Result<u64> {
+    let data = object(service, store, Site::Pdsa1).await?;
+    data["status"]["term"].as_u64().context("the store has no term")
+}
+
+/// Waits until both clusters say that both copies have all that is stored.
+pub async fn in_step(service: &Service, store: &str) -> anyhow::Result<()> {
+    for site in Site::DATA_CENTRES {
+        replicated(service, store, site, "True").await?;
+    }
+    Ok(())
+}
+
+/// Waits until a cluster says so of a store's copies.
+pub async fn replicated(service: &Service, store: &str, at: Site, status: &str) -> anyhow::Result<()> {
+    let start = Instant::now();
+    loop {
+        let data = object(service, store, at).await?;
+        let conditions = data["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let said = conditions
+            .into_iter()
+            .find(|condition| condition["type"] == "Replicated")
+            .unwrap_or_default();
+        if said["status"] == status {
+            return Ok(());
+        }
+        ensure!(
+            start.elapsed() < IN_STEP,
+            "{at}: Replicated of {store} is not {status}: {said}"
+        );
+        tokio::time::sleep(PERIOD).await;
+    }
+}
