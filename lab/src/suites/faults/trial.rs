@@ -17,9 +17,10 @@ const WHOLE: Duration = Duration::from_secs(240);
 const STARTING: Duration = Duration::from_secs(90);
 /// Mail goes on for this long before a fault and after it.
 const AROUND: Duration = Duration::from_secs(2);
-/// A measured time may be longer than the page says by this factor: here two processors run two sites and everybody
-/// who writes to them. What is longer than the page says is told.
-const SLACK: u32 = 2;
+/// A measured time may be longer than the page says by this much: here two processors run two sites and everybody who writes
+/// to them, and whatever else the machine does. What is longer than the page says is told, and is a figure of
+/// `docs/reliability.md`; that a store has not changed sides, or has, is what a trial fails by.
+const BUSY: Duration = Duration::from_secs(30);
 
 /// What is under way while a fault is in force.
 pub struct Trial<'a> {
@@ -158,7 +159,7 @@ impl Trial<'_> {
             |guards: &super::observer::Guards| guards.holder(0).is_some_and(|now| now.site != before);
         self.observer
             .guards
-            .until("served by the other site", limit * SLACK, elsewhere)
+            .until("served by the other site", limit + BUSY, elsewhere)
             .await
     }
 
@@ -210,7 +211,7 @@ fn judge(what: &str, measured: Option<Duration>, page: Duration) -> anyhow::Resu
         return Ok(format!("{what} {seconds:.1} s"));
     }
     ensure!(
-        measured <= page * SLACK,
+        measured <= page + BUSY,
         "{what} {seconds:.1} s, where {page:?} are required"
     );
     Ok(format!("{what} {seconds:.1} s, MORE than {page:?}"))
@@ -226,7 +227,7 @@ mod tests {
         let told = |milliseconds| judge("gap", Some(Duration::from_millis(milliseconds)), page);
         assert_eq!(told(4_200).unwrap(), "gap 4.2 s");
         assert_eq!(told(7_000).unwrap(), "gap 7.0 s, MORE than 5s");
-        assert!(told(10_100).is_err());
+        assert!(told(35_100).is_err());
         assert!(judge("gap", None, page).is_err());
     }
 }

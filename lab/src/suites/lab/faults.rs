@@ -1,5 +1,8 @@
 //! What faults do, and that they can be taken back.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 
 use super::bench::{Bench, eventually};
@@ -103,6 +106,13 @@ pub async fn run(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
         .check(
             "faults: one killed program comes back by itself, the others go on",
             async {
+                let machine = site::machine(&lab, Site::Pdsa2)?;
+                let others = || -> BTreeSet<u32> {
+                    let others = machine.programs().into_iter();
+                    let others = others.filter(|process| process.program() != "kube-apiserver");
+                    others.map(|process| process.pid()).collect()
+                };
+                let before = others();
                 site::kill_program(&lab, Site::Pdsa2, "kube-apiserver")?;
                 ensure!(
                     bench.kubectl(Site::Pdsa2, &["get", "--raw", "/readyz"]).is_err(),
@@ -112,7 +122,12 @@ pub async fn run(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
                 eventually(true, || {
                     Ok(bench.kubectl(Site::Pdsa2, &["get", "--raw", "/readyz"]).is_ok())
                 })
-                .await
+                .await?;
+                // kube-proxy looks at its own configuration, and ends some time after that was written.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                let gone = before.difference(&others()).count();
+                ensure!(gone == 0, "{gone} other programs have ended");
+                Ok(())
             },
         )
         .await;
