@@ -85,7 +85,22 @@ impl Cgroups {
 
     /// Stops every process of the machine where it stands.
     pub fn freeze(&self) -> Result<(), Error> {
-        self.set_frozen(true)
+        self.set_frozen(true)?;
+        // A process may go on for a moment after the file was written.
+        if wait(Duration::from_secs(5), || self.stands_still()) {
+            Ok(())
+        } else {
+            Err(Error::Restless(self.name.clone()))
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let (file, frozen) = match self.version {
+            CgroupVersion::V1 => ("freezer.state", "FROZEN"),
+            CgroupVersion::V2 => ("cgroup.events", "frozen 1"),
+        };
+        let said = fs::read_to_string(self.freezer().join(file)).unwrap_or_default();
+        said.lines().any(|line| line == frozen)
     }
 
     /// Lets a frozen machine go on. Nothing happens to one that is not frozen or not there.

@@ -54,6 +54,8 @@ pub enum Error {
     File { path: String, source: std::io::Error },
     #[error("machine {0} did not start within 5 s")]
     Slow(Role),
+    #[error("{0} has processes that go on 5 s after it was to freeze; `cargo lab thaw` takes that back")]
+    Restless(String),
     #[error("process {0} does not end, although it was killed")]
     Stuck(u32),
     #[error("{0} is not running; start it with `cargo lab revive {0}`, or the whole lab with `cargo lab up`")]

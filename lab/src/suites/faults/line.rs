@@ -116,7 +116,7 @@ pub async fn etcd_is_silent_everywhere(observer: &Observer) -> anyhow::Result<St
                 members.extend(processes::member(&observer.service, place)?);
             }
             let start = Instant::now();
-            processes::signal(&members, Signal::SIGSTOP);
+            processes::stop(&members).await?;
             tokio::time::sleep(LASTING + Duration::from_secs(10)).await;
             let seen = trial
                 .ensure_unchanged()

@@ -1,6 +1,7 @@
 //! The processes of a store's pod, and of the roles' members, as the host sees them.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use nix::sys::signal::{Signal, kill};
@@ -12,6 +13,8 @@ use crate::network::Site;
 use crate::service::Service;
 use crate::site;
 
+/// How long a process may go on after it was stopped.
+const STOPPING: Duration = Duration::from_secs(5);
 /// Where a guard is told which store it has.
 const STORE: &str = "etc/govuc/store/store.json";
 
@@ -67,14 +70,41 @@ pub fn operators(service: &Service, place: Site) -> anyhow::Result<Vec<Process>>
 
 /// Processes that were stopped by a signal.
 pub fn stopped(machine: &Machine) -> Vec<Process> {
-    let is_stopped = |process: &Process| {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid()));
-        stat.is_ok_and(|stat| {
-            stat.rsplit_once(')')
-                .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
-        })
-    };
+    let is_stopped = |process: &Process| stands_still(&format!("/proc/{}", process.pid()));
     machine.processes().into_iter().filter(is_stopped).collect()
+}
+
+/// Stops each where it stands, and waits until it does: on a busy machine its other threads go on for a moment after the
+/// signal was sent.
+pub async fn stop(processes: &[Process]) -> anyhow::Result<()> {
+    signal(processes, Signal::SIGSTOP);
+    let start = Instant::now();
+    while !processes.iter().all(each_thread_stands_still) {
+        ensure!(
+            start.elapsed() < STOPPING,
+            "a process goes on {STOPPING:?} after SIGSTOP"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+fn each_thread_stands_still(process: &Process) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{}/task", process.pid())) else {
+        return true;
+    };
+    threads
+        .flatten()
+        .all(|thread| stands_still(&thread.path().display().to_string()))
+}
+
+/// Whether the process or thread with this folder in /proc was stopped by a signal.
+fn stands_still(folder: &str) -> bool {
+    let stat = fs::read_to_string(format!("{folder}/stat"));
+    stat.is_ok_and(|stat| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    })
 }
 
 /// Sends a signal to each; one that has ended needs none.

@@ -77,7 +77,7 @@ pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow:
             let guard = processes::guard(&observer.service, site, &observer.stores[0])?;
             let silence = Silence::open(observer, site).await?;
             let start = Instant::now();
-            processes::signal(&guard, Signal::SIGSTOP);
+            processes::stop(&guard).await?;
             let silence = silence.ask().await;
             let moved = trial.moved(STORE).await;
             tokio::time::sleep(TWO_LEASES.saturating_sub(start.elapsed())).await;
