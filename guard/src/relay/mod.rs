@@ -65,6 +65,10 @@ struct Session {
     /// The engine's connections are closed, whatever they wait for.
     released: CancellationToken,
     opening: Option<Opening>,
+    /// What failed on the relay since the session began, while its openings were not in step.
+    failures: u64,
+    /// The last of them, since the last opening began.
+    failure: Option<String>,
     /// The last opening was in step when it failed, and the engine is kept waiting.
     withheld: bool,
     paired_at: Option<Instant>,
@@ -136,6 +140,8 @@ impl Relay {
                 until: until.clone(),
                 released: CancellationToken::new(),
                 opening: None,
+                failures: 0,
+                failure: None,
                 withheld: false,
                 paired_at: None,
             });
@@ -162,9 +168,24 @@ impl Relay {
         }
     }
 
-    /// Something on the relay failed: the opening is over. Without one there is nothing to fail.
+    /// Something on the relay failed. What was in step is not any more: the opening is over. What is being brought in step
+    /// is not by this pass of the full sync, which goes on: one over a copy that lacks much can't do without failures, as long
+    /// as the engine's own syncs come before the mailboxes that theirs are in.
     pub fn fail(&self, reason: String) {
         let mut progress = self.progress();
+        match &mut progress.session {
+            Some(session) if session.paired_at.is_some() => self.end(&mut progress, reason),
+            Some(session) if session.opening.is_some() => {
+                tracing::debug!(%reason, "a sync failed while the peer is brought in step");
+                session.failures += 1;
+                session.failure = Some(reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// The opening is over. Without one there is nothing to end.
+    fn end(&self, progress: &mut Progress, reason: String) {
         let Some(session) = &mut progress.session else {
             return;
         };
@@ -188,10 +209,18 @@ impl Relay {
 
     /// An attempt to pair failed, with or without an opening.
     fn fail_attempt(&self, reason: String) {
-        if self.opening().is_some() {
-            self.fail(reason);
-        } else {
-            self.progress().count(reason);
+        let mut progress = self.progress();
+        let failure = progress
+            .session
+            .as_mut()
+            .and_then(|session| session.failure.take());
+        let reason = match failure {
+            Some(failure) => format!("{reason}: {failure}"),
+            None => reason,
+        };
+        match &progress.session {
+            Some(Session { opening: Some(_), .. }) => self.end(&mut progress, reason),
+            _ => progress.count(reason),
         }
     }
 
@@ -272,16 +301,24 @@ impl Relay {
             released: session.released.child_token(),
         };
         session.opening = Some(opening.clone());
+        session.failure = None;
         Some(opening)
     }
 
-    /// A full sync ended well: in step, if nothing has failed since this opening began.
-    fn synced(&self, opening: &Opening) -> bool {
+    fn failures(&self) -> u64 {
+        self.progress()
+            .session
+            .as_ref()
+            .map_or(0, |session| session.failures)
+    }
+
+    /// A full sync ended well: in step, if nothing has failed on this opening since there were so many failures.
+    fn synced(&self, opening: &Opening, failures: u64) -> bool {
         let mut progress = self.progress();
         let Some(session) = &mut progress.session else {
             return false;
         };
-        if opening.until.is_cancelled() || session.opening.is_none() {
+        if opening.until.is_cancelled() || session.opening.is_none() || session.failures != failures {
             return false;
         }
         session.paired_at = Some(Instant::now());

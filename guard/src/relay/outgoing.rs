@@ -55,7 +55,7 @@ impl Relay {
         };
         self.events.send(Event::Relayed(copy.clone()));
         if copy != opening.copy {
-            return self.fail("another copy answers at the peer".to_owned());
+            return self.fail_attempt("another copy answers at the peer".to_owned());
         }
         let _counted = self.metrics.carry(Kind::SyncOut);
         // What the engine says is small and waited for.

@@ -1,4 +1,5 @@
-//! Bringing the peer in step: a handshake, then a full sync while the engine's own connections pass too.
+//! Bringing the peer in step: a handshake, then full syncs while the engine's own connections pass too, until nothing failed
+//! during one.
 
 use std::{
     path::PathBuf,
@@ -7,6 +8,9 @@ use std::{
 
 use super::{Relay, dial};
 use crate::process::{self, Processes};
+
+/// Full syncs of one opening. The first brings an empty copy everything; another is needed for what failed meanwhile.
+const PASSES: u32 = 4;
 
 /// Cyrus' `sync_client`, over everything.
 pub struct FullSync {
@@ -25,6 +29,8 @@ pub enum Error {
     FullSync(ExitStatus),
     #[error("the relay failed meanwhile")]
     Failed,
+    #[error("the engine's own syncs failed during each of {PASSES} full syncs")]
+    Restless,
     #[error(transparent)]
     Process(#[from] process::Error),
 }
@@ -53,15 +59,20 @@ impl Relay {
             .inspect_err(|error| self.refuse(error))?;
         drop(connection);
         let opening = self.open(offer, copy).ok_or(Error::Failed)?;
-        tokio::select! {
-            () = opening.until.cancelled() => return Err(Error::Failed),
-            ended = self.full_sync.complete() => ended?,
+        for _ in 0..PASSES {
+            let failures = self.failures();
+            tokio::select! {
+                () = opening.until.cancelled() => return Err(Error::Failed),
+                ended = self.full_sync.complete() => ended?,
+            }
+            if self.synced(&opening, failures) {
+                return Ok(());
+            }
+            if opening.until.is_cancelled() {
+                return Err(Error::Failed);
+            }
         }
-        if self.synced(&opening) {
-            Ok(())
-        } else {
-            Err(Error::Failed)
-        }
+        Err(Error::Restless)
     }
 }
 

@@ -118,6 +118,40 @@ fn a_primary_goes_on_alone_and_pairs_again() {
     primary.wait_for_state(&authority, "Paired");
 }
 
+/// As while an empty copy is filled: the engine's own syncs fail there until the mailbox above theirs has come.
+#[test]
+fn what_fails_while_a_copy_is_brought_in_step_costs_one_more_full_sync() {
+    let authority = Authority::new();
+    let (mut primary, mut follower) = slots(&authority);
+    let (program, whole) = (
+        primary.path("programs/sync_client"),
+        primary.path("programs/whole"),
+    );
+    std::fs::rename(&program, &whole).unwrap();
+    let failing = r#"#!/bin/bash
+port=$(sed -n 's/^peer_sync_port: //p' "$2")
+if ! [ -e "${2%/*}/failed" ]; then
+    touch "${2%/*}/failed"
+    exec 4<>/dev/tcp/127.0.0.1/$port && read -t 10 -r greeting <&4 && exec 4>&-
+    sleep 0.5
+fi
+exec "${0%/*}/whole" "$@"
+"#;
+    std::fs::write(&program, failing).unwrap();
+    std::fs::set_permissions(&program, std::fs::metadata(&whole).unwrap().permissions()).unwrap();
+    follower.assign(1, 1, "pdsa1");
+    follower.start();
+    follower.wait_for_state(&authority, "Follower");
+    primary.assign(1, 1, "pdsa1");
+    primary.start();
+    primary.wait_for_state(&authority, "Paired");
+    let lines = follower.engine.lines();
+    let passes = lines.iter().filter(|line| *line == "S1 full sync").count();
+    assert_eq!(passes, 2, "{lines:?}");
+    let log = primary.log.lock().unwrap().clone();
+    assert!(!log.contains("the peer is not in step"), "{log}");
+}
+
 #[test]
 fn sync_with_an_older_term_is_refused_and_a_higher_one_is_durable_before_the_answer() {
     let authority = Authority::new();
