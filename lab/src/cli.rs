@@ -112,7 +112,7 @@ pub enum Command {
         #[arg(value_enum)]
         suites: Vec<crate::suites::Suite>,
     },
-    /// Run a test over and over and write down every result; goes on where it was broken off.
+    /// Run what takes hours and write down every result; goes on where it was broken off.
     Campaign {
         #[arg(value_enum)]
         campaign: crate::suites::Campaign,

@@ -20,6 +20,7 @@ mod oci;
 mod paths;
 mod preflight;
 mod service;
+mod shell;
 mod site;
 mod status;
 mod stock;
@@ -27,7 +28,7 @@ mod suites;
 mod up;
 
 use std::io::Write;
-use std::process::{self, ExitCode, ExitStatus};
+use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -81,35 +82,11 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
                 .context("nsenter")?;
             return Ok(exit_code(status));
         }
-        Command::Shell { site, place: None } => {
-            let status = site::machine(&open()?, site)?
-                .command(&["bash", "-i"])
-                .status()
-                .context("nsenter")?;
-            return Ok(exit_code(status));
-        }
+        Command::Shell { site, place: None } => return Ok(exit_code(shell::machine(&open()?, site)?)),
         Command::Shell {
             site,
             place: Some(Place::Store { name: store }),
-        } => {
-            let mut kubectl = process::Command::new(artifact::kubernetes()?);
-            kubectl
-                .args(["kubectl", "--kubeconfig"])
-                .arg(open()?.folder.kubeconfig());
-            kubectl.args([
-                "--context",
-                site.name(),
-                "--namespace",
-                "govuc-mail",
-                "exec",
-                "-it",
-            ]);
-            let status = kubectl
-                .args([&format!("{store}-0"), "-c", "guard", "--", "sh"])
-                .status()
-                .context("kubectl")?;
-            return Ok(exit_code(status));
-        }
+        } => return Ok(exit_code(shell::store(&open()?, site, &store)?)),
         Command::Kubeconfig { user, group } => println!("{}", kubeconfig(&name, user, group)?),
         Command::Images { names } => stock::bring(&open()?, &names)?,
         Command::Demo => demo::demo(&name).await?,

@@ -67,8 +67,6 @@ pub enum PeerReply {
     Promised,
     /// It has kept the lease alive.
     Kept,
-    /// Etcd knows the lease no more.
-    Lost,
     /// It is not the follower of that ballot, or can't say.
     Declined,
 }

@@ -81,16 +81,13 @@ impl Orders {
     }
 
     /// Keeps the peer's lease alive in its stead (R5). `None`: etcd does not answer.
-    pub async fn keep_for_peer(&self, lease: i64) -> Option<PeerReply> {
+    pub async fn keep_for_peer(&self, lease: i64) -> bool {
         let etcd = self.lease.roles.etcd();
         // The peer waits no longer than that for the whole answer.
         let kept = etcd
             .keep_alive_once(LeaseId(lease), timing::SYNC_ANSWER / 2)
             .await;
-        kept.ok().map(|left| match left {
-            Some(_) => PeerReply::Kept,
-            None => PeerReply::Lost,
-        })
+        matches!(kept, Ok(Some(_)))
     }
 }
 
@@ -209,7 +206,6 @@ impl Lease {
         match self.peer.ask(&question).await {
             Ok(PeerReply::Promised) => self.events.send(Event::Promised { sent }),
             Ok(PeerReply::Kept) => self.events.send(Event::Kept { sent }),
-            Ok(PeerReply::Lost) => self.lost(lease).await,
             Ok(PeerReply::Declined) => tracing::warn!("the peer promises nothing while etcd is silent"),
             Err(error) => tracing::warn!(%error, "etcd is silent, and so is the peer"),
         }

@@ -46,11 +46,12 @@ impl PeerAnswers {
         let ballot = Ballot::new(question.era, question.term);
         let mut answer = self.ask(ballot, false).await;
         if let (Some(PeerAnswer::KeepAlive), Some(lease)) = (answer, &self.lease) {
-            match lease.keep_for_peer(question.lease).await {
-                Some(reply) => return reply,
-                // It has not been silent for long here, and it is now: the peer may not have the time to find that out.
-                None => answer = self.ask(ballot, true).await,
+            if lease.keep_for_peer(question.lease).await {
+                return PeerReply::Kept;
             }
+            // Etcd has not been silent for long here, and it is now: the peer may not have the time to find that out. Or the
+            // lease ran out while nobody could keep it, and the peer takes another once etcd answers it.
+            answer = self.ask(ballot, true).await;
         }
         match answer {
             Some(PeerAnswer::Promise) => PeerReply::Promised,

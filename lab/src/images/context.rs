@@ -79,7 +79,7 @@ pub(super) fn key(staged: &Path, base: &str) -> Result<String, Error> {
 }
 
 /// SHA-256 of a file, in hexadecimal.
-pub(super) fn digest(path: &Path) -> Result<String, Error> {
+pub fn digest(path: &Path) -> Result<String, Error> {
     let mut file = File::open(path).at("read", path)?;
     let mut hash = Context::new(&SHA256);
     let mut buffer = vec![0; 1 << 16];

@@ -26,6 +26,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use buildah::Buildah;
+pub use context::digest;
 pub use import::{Imported, import};
 pub use spec::{ImageName, ImageSpec, all, named};
 

@@ -3,8 +3,10 @@
 mod cargo;
 mod engines;
 mod faults;
+mod journal;
 mod lab;
 mod mail;
+mod model;
 mod network_policy;
 mod report;
 
@@ -22,6 +24,8 @@ pub enum Suite {
     Unit,
     /// Formatting, clippy, licences and advisories
     Lint,
+    /// Who may write a mail store, through every order of so many faults, and without each of its rules
+    Model,
     /// Against two real API servers without nodes
     Api,
     /// The lab itself: pods, volumes, network policy, faults, and that nothing is left
@@ -53,17 +57,20 @@ impl Suite {
     }
 }
 
-/// Something that is done so often that it takes hours.
+/// Something that takes hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Campaign {
     /// Every fault of the suite of that name, five times, into docs/reliability.md
     Faults,
+    /// Every bound of the suite `model`, and those that take hours, into docs/protocol.md
+    Model,
 }
 
 /// Runs a campaign, or what of it is still missing.
 pub async fn campaign(campaign: Campaign) -> anyhow::Result<()> {
     match campaign {
         Campaign::Faults => faults::campaign().await,
+        Campaign::Model => model::campaign(),
     }
 }
 
@@ -90,6 +97,7 @@ pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
         match suite {
             Suite::Unit => cargo::unit(&mut report)?,
             Suite::Lint => cargo::lint(&mut report).await?,
+            Suite::Model => model::run(&mut report)?,
             Suite::Api => cargo::api(&mut report).await?,
             Suite::Lab => lab::run(&mut report).await?,
             Suite::Engines => engines::run(&mut report)?,

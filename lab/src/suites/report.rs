@@ -31,7 +31,8 @@ impl Report {
         self.tell(name, took, result)
     }
 
-    fn tell(&mut self, name: &str, took: Duration, result: Result<String, String>) -> bool {
+    /// As [`Report::note`], for a check that saw something worth telling.
+    pub fn tell(&mut self, name: &str, took: Duration, result: Result<String, String>) -> bool {
         let passed = result.is_ok();
         if passed {
             self.passed += 1;

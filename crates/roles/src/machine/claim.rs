@@ -48,7 +48,8 @@ impl Machine {
         let reading = self.register.reading.as_ref()?;
         let free = self.state == State::Follower
             && !self.terminating
-            && !self.register.regressed()
+            // What it said last may be so no more, and a claim ends what comes in.
+            && !self.etcd_is_silent(now)
             && self.register.registered
             && !self.register.acquiring
             && reading.lease.is_none()

@@ -18,6 +18,8 @@ pub(super) struct Tenure {
     deadline: Moment,
     /// When it was last tried to keep the lease.
     renewed: Moment,
+    /// The same of the last time that it was kept.
+    kept: Moment,
     /// When the peer was last asked for a promise.
     asked: Moment,
     /// When the last promise was asked for that it has given.
@@ -53,6 +55,7 @@ impl Tenure {
             state,
             deadline,
             renewed: sent,
+            kept: sent,
             asked: sent,
             promised: None,
             recorded: Recorded::Alone,
@@ -88,6 +91,9 @@ impl Machine {
 
     pub(super) fn kept(&mut self, sent: Moment) -> Vec<Action> {
         self.register.answered(sent);
+        if let Some(tenure) = &mut self.tenure {
+            tenure.kept = tenure.kept.max(sent);
+        }
         self.extend(sent)
     }
 
@@ -146,6 +152,7 @@ impl Machine {
     pub(super) fn regained(&mut self, now: Moment, sent: Moment) -> Vec<Action> {
         if let Some(tenure) = &mut self.tenure {
             tenure.renewed = now;
+            tenure.kept = tenure.kept.max(sent);
         }
         self.extend(sent)
     }
@@ -343,9 +350,10 @@ impl Machine {
             tenure.renewed = now;
             actions.push(Action::KeepAlive);
         }
-        // Etcd may answer what is read and miss each attempt to keep the lease: that ends the lease as well.
-        let overdue = tenure.deadline.since(now) < timing.deadline.saturating_sub(timing.silence);
-        if paired && (silent || overdue) && now.since(tenure.asked) >= timing.heartbeat {
+        // Etcd may answer what is read and miss each attempt to keep the lease: that ends the lease as well. A promise makes
+        // up for it only as long as the peer is there, so the peer is asked until etcd has kept the lease.
+        let unkept = now.since(tenure.kept) > timing.silence;
+        if paired && (silent || unkept) && now.since(tenure.asked) >= timing.heartbeat {
             tenure.asked = now;
             actions.push(Action::AskPeer);
         }

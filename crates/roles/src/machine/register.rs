@@ -52,10 +52,6 @@ impl Register {
         }
     }
 
-    pub fn regressed(&self) -> bool {
-        self.regressed
-    }
-
     pub fn state(&self) -> Option<&StateRecord> {
         self.reading.as_ref()?.state.as_ref()
     }

@@ -38,6 +38,16 @@ fn a_paired_primary_whose_lease_is_not_kept_asks_its_peer_though_etcd_is_heard()
 }
 
 #[test]
+fn after_a_promise_the_peer_is_asked_until_etcd_has_kept_the_lease() {
+    let mut slot = promised();
+    slot.now = LATER + 6;
+    let slot = slot.expect_read(&Etcd::mine(my_paired_state()), &[], paired_with());
+    let slot = slot.expect_at(LATER + 7, &[AskPeer], paired_with());
+    let mut slot = slot.kept_until(LATER + 8);
+    assert_eq!(slot.look_at(LATER + 9), [KeepAlive]);
+}
+
+#[test]
 fn without_a_promise_the_deadline_shuts_the_gate() {
     let mut slot = paired();
     slot.look_at(LATER + 10);

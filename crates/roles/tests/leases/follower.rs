@@ -156,7 +156,7 @@ fn a_volume_that_etcd_does_not_know_as_the_slots_latest_acquires_nothing() {
     let mut slot = Slot::new(seen(4, peer()), 0);
     slot.read(&Etcd::free());
     slot.now = LATER;
-    let slot = slot.expect_at(LATER, &[], State::Follower);
+    let slot = slot.expect_read(&Etcd::free(), &[], State::Follower);
     let actions = [
         CloseIncoming,
         Acquire {
@@ -165,6 +165,15 @@ fn a_volume_that_etcd_does_not_know_as_the_slots_latest_acquires_nothing() {
         },
     ];
     slot.expect(Event::Registered, &actions, State::Candidate);
+}
+
+#[test]
+fn a_lease_that_was_free_when_etcd_fell_silent_is_not_asked_for() {
+    let mut slot = follower();
+    slot.now = LATER - 5;
+    let slot = slot.expect_read(&Etcd::free(), &[], State::Follower);
+    let mut slot = slot.expect_at(LATER, &[], State::Follower);
+    assert_eq!(slot.read(&Etcd::of_the_peer()), []);
 }
 
 #[test]

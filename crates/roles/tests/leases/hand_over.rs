@@ -176,7 +176,8 @@ fn what_is_handed_over_is_the_others_at_once_and_the_givers_after_fifteen_second
         })
     };
     let slot = follower().expect_read(&untaken, &[], State::Follower);
-    let slot = slot.expect_at(LATER + 14, &[], State::Follower);
+    let mut slot = slot.expect_at(LATER + 14, &[], State::Follower);
+    assert_eq!(slot.read(&untaken), []);
     let state = StateRecord {
         term: Term(5),
         ..my_state()

@@ -30,10 +30,11 @@ pub fn eventually() -> Vec<Property<Model>> {
 
 /// A is the primary, B has all, and every quiet time is over.
 pub fn paired(rules: &Rules) -> World {
-    let mut world = World::new(Budget {
+    let nothing = Budget {
         faults: 0,
         drift: false,
-    });
+    };
+    let mut world = World::new(rules, nothing);
     for _ in 0..20 {
         tick(rules, &mut world, true);
     }

@@ -8,9 +8,10 @@ use std::hash::Hasher;
 
 use crate::slot::MARK;
 
-#[derive(Default)]
 pub struct Digest {
     words: Vec<Word>,
+    /// As in the rules.
+    horizon: u8,
     clock: u64,
     /// How many clocks there were.
     clocks: u8,
@@ -27,10 +28,16 @@ enum Word {
     Revision(i64),
 }
 
-/// Ticks; what is longer ago is so by every duration of the model's timing.
-const LONG_AGO: i64 = -4;
-
 impl Digest {
+    pub fn new(horizon: u8) -> Self {
+        Self {
+            words: Vec::new(),
+            horizon,
+            clock: 0,
+            clocks: 0,
+        }
+    }
+
     /// What follows is compared with this clock.
     pub fn clock(&mut self, now: u64) {
         self.clock = now;
@@ -39,12 +46,13 @@ impl Digest {
 
     /// `u64`s are as good as hashes once they are in order.
     pub fn finish_into(&self, state: &mut impl Hasher) {
+        let long_ago = -i64::from(self.horizon);
         let mut revisions: Vec<i64> = Vec::new();
         let mut old: Vec<(u8, i64)> = Vec::new();
         for word in &self.words {
             match *word {
                 Word::Revision(revision) => revisions.push(revision),
-                Word::Moment { clock, distance } if distance < LONG_AGO => old.push((clock, distance)),
+                Word::Moment { clock, distance } if distance < long_ago => old.push((clock, distance)),
                 _ => {}
             }
         }
@@ -57,7 +65,7 @@ impl Digest {
             match *word {
                 Word::Plain(word) => state.write_u64(word),
                 Word::Revision(revision) => state.write_u64(rank(revisions.binary_search(&revision))),
-                Word::Moment { clock, distance } if distance < LONG_AGO => {
+                Word::Moment { clock, distance } if distance < long_ago => {
                     state.write_u64(0xffff_0000 + rank(old.binary_search(&(clock, distance))));
                 }
                 Word::Moment { distance, .. } => state.write_i64(distance),

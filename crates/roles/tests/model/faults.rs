@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub timing: Timing,
+    /// In ticks; what is longer ago is so by every duration that comes into play.
+    pub horizon: u8,
     pub max_behind: Duration,
     /// How many faults and wishes there may be on one way.
     pub faults: u8,

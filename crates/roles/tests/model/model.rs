@@ -199,7 +199,7 @@ impl stateright::Model for Model {
                 mutant: None,
                 ..self.rules.clone()
             }),
-            Start::New => World::new(self.rules.budget()),
+            Start::New => World::new(&self.rules, self.rules.budget()),
         };
         world.left = self.rules.budget();
         vec![world]

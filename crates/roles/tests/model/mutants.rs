@@ -23,3 +23,25 @@ pub enum Mutant {
     /// A transaction that was given up is carried out after a later one.
     LateTransaction,
 }
+
+impl Mutant {
+    /// What is so without the rule.
+    pub fn what(self) -> &'static str {
+        match self {
+            Mutant::RecordAfterRelease => {
+                "answers are let go before what the follower lacks is recorded (R2)"
+            }
+            Mutant::ChannelNotFenced => {
+                "the follower takes replication whatever it is, and from whomever (R3)"
+            }
+            Mutant::VolumeIgnored => "an emptied or restored volume is taken for what it was (R7)",
+            Mutant::FailureIgnored => "a failed answer of the follower is taken for one (R2)",
+            Mutant::PromotionBeforeExpiry => "a lease is taken before it has run out (R4)",
+            Mutant::NoSelfFence => "a primary goes on past its deadline (R1)",
+            Mutant::SyncSkipped => "the follower is called equal without having been made so (R2)",
+            Mutant::DeadlineFromAnswer => "the deadline counts from when the answer came (R9)",
+            Mutant::PromiseForgotten => "a restarted follower acquires at once (R5)",
+            Mutant::LateTransaction => "etcd carries out a transaction that was given up after a later one",
+        }
+    }
+}

@@ -98,7 +98,8 @@ impl Turn<'_> {
         let Some(guard) = self.world.guard(at) else { return };
         let (session, sent, ballot) = (guard.session.clone(), guard.now, guard.machine.highest().ballot);
         let mut answer = self.step(at.peer(), Event::Asked(ballot)).peer;
-        if answer == Some(PeerAnswer::KeepAlive) && !self.world.reaches_etcd(at.peer()) {
+        let held = self.world.reaches_etcd(at.peer()) && self.world.etcd.leased_to(&session);
+        if answer == Some(PeerAnswer::KeepAlive) && !held {
             answer = self.step(at.peer(), Event::AskedInVain(ballot)).peer;
         }
         match answer {
@@ -112,23 +113,17 @@ impl Turn<'_> {
                 );
             }
             Some(PeerAnswer::KeepAlive) => {
-                let held = self.world.etcd.leased_to(&session);
-                if let (true, Some(lease)) = (held, &mut self.world.etcd_mut().lease) {
+                if let Some(lease) = &mut self.world.etcd_mut().lease {
                     lease.left = ttl;
                 }
-                match (back, held) {
-                    (true, true) => self.hear(
+                if back {
+                    self.hear(
                         at,
                         late,
                         sent,
                         |guard| &mut guard.kept,
                         |sent| Event::Kept { sent },
-                    ),
-                    (true, false) => {
-                        self.read(at);
-                        self.tell(at, Event::LeaseLost);
-                    }
-                    (false, _) => {}
+                    );
                 }
             }
             _ => {}

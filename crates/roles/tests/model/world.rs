@@ -26,6 +26,8 @@ pub struct World {
     pub left: Budget,
     /// What has gone wrong on the way here.
     pub breaches: Breaches,
+    /// How many ticks back a clock is looked at.
+    horizon: u8,
 }
 
 /// What reaches whom.
@@ -39,7 +41,7 @@ pub struct Net {
 
 impl World {
     /// Two new volumes, no guard yet, and an etcd that knows nothing.
-    pub fn new(left: Budget) -> Self {
+    pub fn new(rules: &Rules, left: Budget) -> Self {
         Self {
             etcd: Arc::new(Etcd::new()),
             slots: At::BOTH.map(|at| Arc::new(Slot::new(at))),
@@ -50,6 +52,7 @@ impl World {
             mail: Mail::new(),
             left,
             breaches: Breaches::default(),
+            horizon: rules.horizon,
         }
     }
 
@@ -152,7 +155,7 @@ impl World {
 /// Two worlds that differ only in what their clocks show, and in how revisions are counted, are one.
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut digest = Digest::default();
+        let mut digest = Digest::new(self.horizon);
         self.etcd.hash(&mut digest);
         self.net.hash(&mut digest);
         self.mail.hash(&mut digest);

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::{NAME, faults, open};
+use crate::suites::journal;
 use crate::{paths, up};
 
 /// How often each fault is made.
@@ -31,7 +31,7 @@ struct Run {
 /// Makes every fault as often as it is still missing, and writes `docs/reliability.md` at its end.
 pub async fn campaign() -> anyhow::Result<()> {
     let path = paths::cache().join("campaign-faults.jsonl");
-    let mut runs = read(&path)?;
+    let mut runs = journal::read(&path)?;
     let missing = |runs: &[Run], fault: &str, number| {
         !runs.iter().any(|run| run.fault == fault && run.number == number)
     };
@@ -56,7 +56,7 @@ pub async fn campaign() -> anyhow::Result<()> {
                 "{result} {number} of {RUNS}, {} s: {} ({})",
                 run.seconds, run.fault, run.text
             );
-            note(&path, &run)?;
+            journal::note(&path, &run)?;
             runs.push(run);
         }
     }
@@ -66,31 +66,6 @@ pub async fn campaign() -> anyhow::Result<()> {
     fs::write(&page, report(&runs, &delivered)).with_context(|| page.display().to_string())?;
     fs::remove_file(&path).with_context(|| path.display().to_string())?;
     up::down(&name)
-}
-
-fn read(path: &PathBuf) -> anyhow::Result<Vec<Run>> {
-    match fs::read_to_string(path) {
-        // A last line that was half written is a run that did not end.
-        Ok(text) => Ok(text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
-}
-
-fn note(path: &PathBuf, run: &Run) -> anyhow::Result<()> {
-    let told = || path.display().to_string();
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(told)?;
-    // Begins with the end of a line, so that a half-written one before it spoils nothing.
-    let line = format!("\n{}\n", serde_json::to_string(run)?);
-    file.write_all(line.as_bytes()).with_context(told)?;
-    file.sync_all().with_context(told)
 }
 
 /// The page, with every run, also the bad ones.
@@ -134,19 +109,6 @@ mod tests {
             text: "gap 4.0 s\nand more".into(),
             seconds: 60,
         }
-    }
-
-    #[test]
-    fn a_campaign_that_was_broken_off_goes_on_after_its_last_whole_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal");
-        assert_eq!(read(&path).unwrap(), []);
-        note(&path, &run(1, true)).unwrap();
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(b"{\"fault\": \"the").unwrap();
-        assert_eq!(read(&path).unwrap(), [run(1, true)]);
-        note(&path, &run(2, false)).unwrap();
-        assert_eq!(read(&path).unwrap(), [run(1, true), run(2, false)]);
     }
 
     #[test]
