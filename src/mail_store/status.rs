@@ -7,10 +7,13 @@ use govuc_api::{
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::conditions::{Conditions, Word, begun, kept};
+use crate::{
+    conditions::{Conditions, Word, begun, kept},
+    maintenance::Held,
+};
 
 /// How far the store is at this site.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// A person has to change the spec.
     Refused(String),
@@ -22,7 +25,7 @@ pub enum Stage {
 }
 
 /// What was found once everything was applied. An error is for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Copies {
     pub pod_ready: bool,
     pub own: Copy,
@@ -31,6 +34,8 @@ pub struct Copies {
     pub listed: Option<Result<(), String>>,
     /// The one that was asked for last.
     pub switchover: Option<SwitchoverStatus>,
+    /// The restart that waits.
+    pub held: Held,
 }
 
 /// One site's guard.
@@ -60,9 +65,22 @@ pub fn primary(own: &Copy, peer: &Copy) -> Option<Primary> {
         })
 }
 
+/// Whether the own copy may go away for a moment: the other one answers, and has or keeps all that is stored.
+pub fn in_step(own: &Copy, peer: &Copy) -> Result<(), String> {
+    if let Err(error) = &peer.said {
+        return Err(format!("its guard at {} does not answer: {error}", peer.site));
+    }
+    let replicated = replicated([own, peer]);
+    match (replicated.is_true(), primary(own, peer)) {
+        (false, _) => Err(replicated.message),
+        (true, None) => Err("neither copy takes clients".to_owned()),
+        (true, Some(_)) => Ok(()),
+    }
+}
+
 impl Copies {
     pub fn settled(&self) -> bool {
-        serves(self).is_true() && replicated(self).is_true() && !self.moving()
+        serves(self).is_true() && replicated([&self.own, &self.peer]).is_true() && !self.moving()
     }
 
     /// A switchover has not ended.
@@ -89,7 +107,11 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         }
         Stage::Made(copies) => copies,
     };
-    let conditions = conditions.set(types::REPLICATED, replicated(copies));
+    let conditions = conditions.set(types::REPLICATED, replicated([&copies.own, &copies.peer]));
+    let conditions = match copies.held.word() {
+        Some(word) => conditions.set(types::UPGRADE_PENDING, word),
+        None => conditions,
+    };
     let serves = serves(copies);
     let conditions = if serves.is_true() {
         conditions.set(types::READY, serves)
@@ -108,6 +130,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .map(|copy| copy_of(copy, &previous.sites))
             .into(),
         switchover: copies.switchover.clone(),
+        pending: copies.held.pending.clone(),
         conditions: conditions.finish(),
     }
 }
@@ -145,8 +168,8 @@ fn serves(copies: &Copies) -> Word {
 }
 
 /// Whether the other copy has all that is stored; only the primary knows.
-fn replicated(copies: &Copies) -> Word {
-    let primary = [&copies.own, &copies.peer].into_iter().find_map(|copy| {
+fn replicated(copies: [&Copy; 2]) -> Word {
+    let primary = copies.into_iter().find_map(|copy| {
         let status = copy.said.as_ref().ok()?;
         (status.role == Role::Primary).then_some((copy, status))
     });
@@ -255,6 +278,7 @@ mod tests {
             },
             listed: Some(Ok(())),
             switchover: None,
+            held: Held::default(),
         }
     }
 
@@ -320,6 +344,7 @@ mod tests {
             peer: own,
             listed: None,
             switchover: None,
+            held: Held::default(),
         };
         let status = said(copies);
         assert!(is_true(&status.conditions, types::READY));
@@ -339,6 +364,27 @@ mod tests {
         assert_eq!((status.primary.as_deref(), status.term), (Some("pdsa1"), Some(1)));
         assert_eq!(status.sites[0].volume.as_deref(), Some("volume of pdsa1"));
         assert_eq!(status.sites[0].state, CopyState::Unknown);
+    }
+
+    #[rstest]
+    #[case::well(|_: &mut Copies| {}, None)]
+    #[case::seen_from_the_follower(|c: &mut Copies| std::mem::swap(&mut c.own, &mut c.peer), None)]
+    #[case::the_peer_is_silent(|c: &mut Copies| c.peer.said = Err("cut".into()), Some("cut"))]
+    #[case::behind(|c: &mut Copies| c.own.said = Ok(guard("pdsa1", Role::Primary, false)), Some("stores alone"))]
+    #[case::no_primary(|c: &mut Copies| c.own.said = Err("gone".into()), Some("does not say"))]
+    #[case::shut(|c: &mut Copies| if let Ok(s) = &mut c.own.said { s.gate_open = false }, Some("takes clients"))]
+    fn a_copy_may_go_away_while_the_other_has_all(
+        #[case] change: fn(&mut Copies),
+        #[case] why: Option<&str>,
+    ) {
+        let mut copies = well();
+        change(&mut copies);
+        let found = in_step(&copies.own, &copies.peer);
+        match (found, why) {
+            (Ok(()), None) => {}
+            (Err(found), Some(why)) => assert!(found.contains(why), "{found}"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
