@@ -6,13 +6,15 @@
 mod recurrence;
 pub mod rollout;
 pub mod schedule;
+mod window;
 
 use std::{future::Future, time::Duration};
 
 use govuc_api::{PendingRestart, Platform, conditions::reasons};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-pub use schedule::{Opening, Place, Schedule, Turn, told};
+pub use schedule::{Place, Schedule, Turn};
+pub use window::{Opening, told};
 
 use crate::{
     conditions::Word,

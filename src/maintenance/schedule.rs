@@ -1,34 +1,14 @@
 //! When a site's turn is: pure, and `now` is given.
 
-use govuc_api::{Maintenance, MaintenanceWindow};
-use k8s_openapi::jiff::{
-    SignedDuration, Timestamp, ToSpan,
-    civil::Date,
-    tz::{Offset, TimeZone},
-};
+use govuc_api::Maintenance;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::recurrence::Recurrence;
+use super::window::{self, Opening, Window, told};
 
 /// Every window of Platform, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     windows: Vec<Window>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Window {
-    name: String,
-    start: Timestamp,
-    length: SignedDuration,
-    recurrence: Option<Recurrence>,
-}
-
-/// One time that a window comes, or the half of it that is one site's turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
-    pub window: String,
-    pub from: Timestamp,
-    pub until: Timestamp,
 }
 
 /// Where in the order of the sites a site is.
@@ -51,28 +31,8 @@ pub enum Turn {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error(
-        "spec.maintenance.windows: window {window} is from {from} to {until}; a window lasts from 30 minutes to 24 hours: move its end"
-    )]
-    Length {
-        window: String,
-        from: String,
-        until: String,
-    },
-    #[error(
-        "spec.maintenance.windows: the recurrence of window {window} is {given:?}, which is none that windows can have: write \
-         for example FREQ=WEEKLY;BYDAY=SU or FREQ=MONTHLY;BYDAY=1SU"
-    )]
-    Recurrence { window: String, given: String },
-    #[error(
-        "spec.maintenance.windows: window {window} starts at {start}, which is not a time at which it comes by {given}: start is \
-         the first of them, and not after UNTIL. Move start and end, or correct the recurrence"
-    )]
-    Start {
-        window: String,
-        start: String,
-        given: String,
-    },
+    #[error(transparent)]
+    Window(#[from] window::Error),
     #[error(
         "spec.maintenance.windows: windows {first} and {second} overlap from {at} on: move one, or join them into one"
     )]
@@ -83,20 +43,17 @@ pub enum Error {
     },
 }
 
-const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// Nothing is begun in the last moments of a turn: what was begun is to be ready again when the other site's turn comes, and
 /// the two sites' clocks need not agree to the second.
 const LAST_MOMENTS: SignedDuration = SignedDuration::from_mins(5);
-/// The longest time between two that a recurrence can have is twelve months and some days.
-const HORIZON_DAYS: i32 = 400;
-/// Malaysia has one time, and no summer time.
-const MALAYSIA: Offset = Offset::constant(8);
-
 impl Schedule {
     /// What Platform says, and the first thing that is wrong with it. Overlaps are looked for a year and a month ahead.
     pub fn of(spec: &Maintenance, now: Timestamp) -> Result<Self, Error> {
-        let windows = spec.windows.iter().map(Window::of).collect::<Result<_, _>>()?;
+        let windows = spec
+            .windows
+            .iter()
+            .map(Window::of)
+            .collect::<Result<_, window::Error>>()?;
         let schedule = Self { windows };
         schedule.overlap(now).map_or(Ok(schedule), Err)
     }
@@ -139,82 +96,6 @@ impl Schedule {
     }
 }
 
-impl Window {
-    fn of(spec: &MaintenanceWindow) -> Result<Self, Error> {
-        let (start, end) = (spec.start.0, spec.end.0);
-        let length = end.duration_since(start);
-        if length < SHORTEST || length > LONGEST {
-            return Err(Error::Length {
-                window: spec.name.clone(),
-                from: told(start),
-                until: told(end),
-            });
-        }
-        let recurrence = spec.recurrence.as_deref().map(|given| {
-            given.parse::<Recurrence>().map_err(|_| Error::Recurrence {
-                window: spec.name.clone(),
-                given: given.to_owned(),
-            })
-        });
-        let window = Self {
-            name: spec.name.clone(),
-            start,
-            length,
-            recurrence: recurrence.transpose()?,
-        };
-        if !window.comes_at_its_start() {
-            return Err(Error::Start {
-                window: window.name,
-                start: told(start),
-                given: spec.recurrence.clone().unwrap_or_default(),
-            });
-        }
-        Ok(window)
-    }
-
-    fn comes_at_its_start(&self) -> bool {
-        let first = local(self.start);
-        self.recurrence
-            .as_ref()
-            .is_none_or(|recurrence| recurrence.comes_on(first, first) && recurrence.reaches(self.start))
-    }
-
-    /// Its times that have not ended, in order, as far as the horizon.
-    fn openings(&self, now: Timestamp) -> impl Iterator<Item = Opening> + '_ {
-        let first = local(self.start);
-        // One that began yesterday may go on today.
-        let from = self.start.max(now - SignedDuration::from_hours(24));
-        let days = match self.recurrence {
-            Some(_) => HORIZON_DAYS,
-            None => 1,
-        };
-        let scan = match self.recurrence {
-            Some(_) => local(from),
-            None => first,
-        };
-        let time = MALAYSIA.to_datetime(self.start).time();
-        (0..days)
-            .map_while(move |day| scan.checked_add(day.days()).ok())
-            .filter(move |date| {
-                let recurrence = self.recurrence.as_ref();
-                recurrence.is_none_or(|recurrence| recurrence.comes_on(first, *date))
-            })
-            .filter_map(move |date| MALAYSIA.to_timestamp(date.to_datetime(time)).ok())
-            .take_while(|begin| {
-                let recurrence = self.recurrence.as_ref();
-                recurrence.is_none_or(|recurrence| recurrence.reaches(*begin))
-            })
-            .filter_map(move |begin| {
-                let until = begin.checked_add(self.length).ok()?;
-                (until > now).then(|| Opening {
-                    window: self.name.clone(),
-                    from: begin,
-                    until,
-                })
-            })
-    }
-}
-
 impl Opening {
     /// By the clock and not by agreement, so that the sites never take the same turn, not even while neither sees the other.
     fn half(self, place: Place) -> Self {
@@ -227,17 +108,6 @@ impl Opening {
             Place::Second => Self { from: middle, ..self },
         }
     }
-}
-
-/// The day in Malaysia.
-fn local(time: Timestamp) -> Date {
-    MALAYSIA.to_datetime(time).date()
-}
-
-/// A time as Malaysians read it.
-pub fn told(time: Timestamp) -> String {
-    let zoned = time.to_zoned(TimeZone::fixed(MALAYSIA));
-    zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 #[cfg(test)]
@@ -276,12 +146,6 @@ mod tests {
 
     fn schedule(windows: &[(&str, &str, &str, Option<&str>)]) -> Schedule {
         Schedule::of(&spec(windows), at("2026-11-24T00:00:00Z")).unwrap()
-    }
-
-    fn refusal(windows: &[(&str, &str, &str, Option<&str>)]) -> String {
-        Schedule::of(&spec(windows), at("2026-11-24T00:00:00Z"))
-            .unwrap_err()
-            .to_string()
     }
 
     fn said(turn: Turn) -> String {
@@ -423,31 +287,6 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(from(&here), from(&there));
-    }
-
-    #[rstest]
-    #[case::of_nought("2026-12-06T01:00:00+08:00")]
-    #[case::backwards("2026-12-05T01:00:00+08:00")]
-    #[case::too_short("2026-12-06T01:29:59+08:00")]
-    #[case::of_400_days("2028-01-10T01:00:00+08:00")]
-    fn a_window_lasts_from_half_an_hour_to_a_day(#[case] end: &str) {
-        let message = refusal(&[("pendek", WEEKLY.1, end, None)]);
-        assert!(
-            message.contains("window pendek") && message.contains("move its end"),
-            "{message}"
-        );
-    }
-
-    #[rstest]
-    #[case::another_day("FREQ=WEEKLY;BYDAY=MO")]
-    #[case::another_sunday("FREQ=MONTHLY;BYDAY=2SU")]
-    #[case::over_already("FREQ=WEEKLY;BYDAY=SU;UNTIL=20261201T000000Z")]
-    fn a_window_comes_at_its_start(#[case] recurrence: &str) {
-        let message = refusal(&[("a", WEEKLY.1, WEEKLY.2, Some(recurrence))]);
-        assert!(
-            message.contains("2026-12-06T01:00:00+08:00") && message.contains(recurrence),
-            "{message}"
-        );
     }
 
     #[rstest]
