@@ -17,7 +17,7 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Store, carry, guard, plan,
+    Store, carry, guard, plan, restart,
     status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{
@@ -164,7 +164,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
             copy(&joined.material, name, site),
             copy(&joined.material, name, &installation.peer.name),
         );
-        status::in_step(&own, &peer)
+        restart::in_step(object, &own, &peer)
     };
     let Rollout { objects, held } = Rollout::of(planned, &running, &windows, now, in_step).await;
     let applied = objects.apply(cluster, running).await?;

@@ -65,19 +65,6 @@ pub fn primary(own: &Copy, peer: &Copy) -> Option<Primary> {
         })
 }
 
-/// Whether the own copy may go away for a moment: the other one answers, and has or keeps all that is stored.
-pub fn in_step(own: &Copy, peer: &Copy) -> Result<(), String> {
-    if let Err(error) = &peer.said {
-        return Err(format!("its guard at {} does not answer: {error}", peer.site));
-    }
-    let replicated = replicated([own, peer]);
-    match (replicated.is_true(), primary(own, peer)) {
-        (false, _) => Err(replicated.message),
-        (true, None) => Err("neither copy takes clients".to_owned()),
-        (true, Some(_)) => Ok(()),
-    }
-}
-
 impl Copies {
     pub fn settled(&self) -> bool {
         serves(self).is_true() && replicated([&self.own, &self.peer]).is_true() && !self.moving()
@@ -168,7 +155,7 @@ fn serves(copies: &Copies) -> Word {
 }
 
 /// Whether the other copy has all that is stored; only the primary knows.
-fn replicated(copies: [&Copy; 2]) -> Word {
+pub fn replicated(copies: [&Copy; 2]) -> Word {
     let primary = copies.into_iter().find_map(|copy| {
         let status = copy.said.as_ref().ok()?;
         (status.role == Role::Primary).then_some((copy, status))
@@ -216,14 +203,14 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::conditions::is_true;
     use govuc_api::{MailStoreSpec, Storage, StoreUse};
     use govuc_wire::status::Replication;
     use rstest::rstest;
 
-    fn object() -> MailStore {
+    pub fn object() -> MailStore {
         let mut object = MailStore::new(
             "mail-1",
             MailStoreSpec {
@@ -238,7 +225,7 @@ mod tests {
         object
     }
 
-    fn guard(site: &str, role: Role, paired: bool) -> Status {
+    pub fn guard(site: &str, role: Role, paired: bool) -> Status {
         let state = if paired {
             ReplicationState::Paired
         } else {
@@ -265,7 +252,7 @@ mod tests {
     }
 
     /// Both copies as they are when all is well, seen from pdsa1.
-    fn well() -> Copies {
+    pub fn well() -> Copies {
         Copies {
             pod_ready: true,
             own: Copy {
@@ -364,27 +351,6 @@ mod tests {
         assert_eq!((status.primary.as_deref(), status.term), (Some("pdsa1"), Some(1)));
         assert_eq!(status.sites[0].volume.as_deref(), Some("volume of pdsa1"));
         assert_eq!(status.sites[0].state, CopyState::Unknown);
-    }
-
-    #[rstest]
-    #[case::well(|_: &mut Copies| {}, None)]
-    #[case::seen_from_the_follower(|c: &mut Copies| std::mem::swap(&mut c.own, &mut c.peer), None)]
-    #[case::the_peer_is_silent(|c: &mut Copies| c.peer.said = Err("cut".into()), Some("cut"))]
-    #[case::behind(|c: &mut Copies| c.own.said = Ok(guard("pdsa1", Role::Primary, false)), Some("stores alone"))]
-    #[case::no_primary(|c: &mut Copies| c.own.said = Err("gone".into()), Some("does not say"))]
-    #[case::shut(|c: &mut Copies| if let Ok(s) = &mut c.own.said { s.gate_open = false }, Some("takes clients"))]
-    fn a_copy_may_go_away_while_the_other_has_all(
-        #[case] change: fn(&mut Copies),
-        #[case] why: Option<&str>,
-    ) {
-        let mut copies = well();
-        change(&mut copies);
-        let found = in_step(&copies.own, &copies.peer);
-        match (found, why) {
-            (Ok(()), None) => {}
-            (Err(found), Some(why)) => assert!(found.contains(why), "{found}"),
-            other => panic!("{other:?}"),
-        }
     }
 
     #[test]
