@@ -15,6 +15,7 @@ pub mod leader;
 pub mod mail_store;
 pub mod mailbox;
 pub mod mailstore;
+pub mod maintenance;
 pub mod manifests;
 pub mod names;
 pub mod operator;

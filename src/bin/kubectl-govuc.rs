@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
-    plugin::{approve, connect, switchover, witness},
+    plugin::{approve, connect, plan, switchover, witness},
 };
 
-/// Decide on agencies, move stores between the sites, connect these, and set up their witness.
+/// Decide on agencies, tell what is planned, move stores between the sites, connect these, and set up their witness.
 #[derive(Parser)]
 #[command(name = "kubectl-govuc", bin_name = "kubectl govuc", version)]
 struct Arguments {
@@ -22,6 +22,8 @@ enum Command {
     Approve(approve::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
     Connect(connect::Arguments),
+    /// Tell what waits for a maintenance window, why, and when it will happen.
+    Plan(plan::Arguments),
     /// Move stores to the other site, losing nothing: one store, an agency's, or all.
     Switchover(switchover::Arguments),
     /// Write what the witness needs: a folder with settings, a certificate, a systemd unit and how to install them.
@@ -34,6 +36,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
         Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),
         Command::Switchover(arguments) => switchover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Witness(arguments) => witness::run(arguments).await.map_err(|error| chain(&error)),
     };

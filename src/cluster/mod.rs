@@ -3,6 +3,7 @@
 mod compare;
 mod watch;
 
+pub use compare::contains;
 pub use watch::follow;
 
 use std::{fmt::Debug, future::Future, time::Duration};

@@ -5,6 +5,7 @@ pub mod desired;
 pub mod guard;
 pub mod plan;
 mod reconcile;
+mod restart;
 pub mod status;
 mod store;
 pub mod switchover;

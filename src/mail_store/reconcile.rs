@@ -17,12 +17,13 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Store, carry, guard, plan,
+    Store, carry, guard, plan, restart,
     status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{
     cluster,
     controller::{Label, chain, drive},
+    maintenance::{Rollout, Windows},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, pod, workload},
     pki::{self, Wanted, kept},
@@ -99,12 +100,13 @@ async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Acti
         Ok(stage) => stage.clone(),
         Err(error) => Stage::Failed(chain(error)),
     };
+    let now = Timestamp::now();
     let again = match &stage {
         Stage::Made(copies) if copies.moving() => MOVING,
-        Stage::Made(copies) if copies.settled() => SETTLED,
+        Stage::Made(copies) if copies.settled() => copies.held.again(now).unwrap_or(SETTLED).min(SETTLED),
         _ => UNSETTLED,
     };
-    let status = status::of(&object, &stage, Timestamp::now());
+    let status = status::of(&object, &stage, now);
     context
         .cluster
         .apply_status(&*object, object.status.as_ref(), &status)
@@ -118,8 +120,10 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     let cluster = &context.cluster;
     let now = Timestamp::now();
     let platform: Option<Platform> = cluster.read(None, PLATFORM).await?;
-    let Some(Ok(installation)) = platform.map(|platform| Installation::of(&platform, context.site.as_str()))
-    else {
+    let installation = platform
+        .as_ref()
+        .map(|platform| Installation::of(platform, context.site.as_str()));
+    let (Some(platform), Some(Ok(installation))) = (&platform, installation) else {
         return Ok(Stage::NoPlatform(
             "there is no Platform that this operator understands",
         ));
@@ -151,10 +155,19 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     )
     .await?;
     let session = pod::digest([pki::session_key(&joined.root)]);
-    let applied = plan::of(&store, &installation, &context.images.cyrus, &session)?
-        .apply(cluster)
-        .await?;
     let name = &store.part.name;
+    let planned = plan::of(&store, &installation, &context.images.cyrus, &session)?;
+    let running = planned.running(cluster).await?;
+    let windows = Windows::of(platform, installation.leads(), now);
+    let in_step = async {
+        let (own, peer) = tokio::join!(
+            copy(&joined.material, name, site),
+            copy(&joined.material, name, &installation.peer.name),
+        );
+        restart::in_step(object, &own, &peer)
+    };
+    let Rollout { objects, held } = Rollout::of(planned, &running, &windows, now, in_step).await;
+    let applied = objects.apply(cluster, running).await?;
     let (own, peer) = tokio::join!(
         copy(&joined.material, name, site),
         copy(&joined.material, name, &installation.peer.name),
@@ -168,6 +181,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         peer,
         listed,
         switchover,
+        held,
     })))
 }
 

@@ -7,10 +7,13 @@ use govuc_api::{
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::conditions::{Conditions, Word, begun, kept};
+use crate::{
+    conditions::{Conditions, Word, begun, kept},
+    maintenance::Held,
+};
 
 /// How far the store is at this site.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// A person has to change the spec.
     Refused(String),
@@ -22,7 +25,7 @@ pub enum Stage {
 }
 
 /// What was found once everything was applied. An error is for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Copies {
     pub pod_ready: bool,
     pub own: Copy,
@@ -31,6 +34,8 @@ pub struct Copies {
     pub listed: Option<Result<(), String>>,
     /// The one that was asked for last.
     pub switchover: Option<SwitchoverStatus>,
+    /// The restart that waits.
+    pub held: Held,
 }
 
 /// One site's guard.
@@ -62,7 +67,7 @@ pub fn primary(own: &Copy, peer: &Copy) -> Option<Primary> {
 
 impl Copies {
     pub fn settled(&self) -> bool {
-        serves(self).is_true() && replicated(self).is_true() && !self.moving()
+        serves(self).is_true() && replicated([&self.own, &self.peer]).is_true() && !self.moving()
     }
 
     /// A switchover has not ended.
@@ -89,7 +94,11 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         }
         Stage::Made(copies) => copies,
     };
-    let conditions = conditions.set(types::REPLICATED, replicated(copies));
+    let conditions = conditions.set(types::REPLICATED, replicated([&copies.own, &copies.peer]));
+    let conditions = match copies.held.word() {
+        Some(word) => conditions.set(types::UPGRADE_PENDING, word),
+        None => conditions,
+    };
     let serves = serves(copies);
     let conditions = if serves.is_true() {
         conditions.set(types::READY, serves)
@@ -108,6 +117,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .map(|copy| copy_of(copy, &previous.sites))
             .into(),
         switchover: copies.switchover.clone(),
+        pending: copies.held.pending.clone(),
         conditions: conditions.finish(),
     }
 }
@@ -145,8 +155,8 @@ fn serves(copies: &Copies) -> Word {
 }
 
 /// Whether the other copy has all that is stored; only the primary knows.
-fn replicated(copies: &Copies) -> Word {
-    let primary = [&copies.own, &copies.peer].into_iter().find_map(|copy| {
+pub fn replicated(copies: [&Copy; 2]) -> Word {
+    let primary = copies.into_iter().find_map(|copy| {
         let status = copy.said.as_ref().ok()?;
         (status.role == Role::Primary).then_some((copy, status))
     });
@@ -193,14 +203,14 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::conditions::is_true;
     use govuc_api::{MailStoreSpec, Storage, StoreUse};
     use govuc_wire::status::Replication;
     use rstest::rstest;
 
-    fn object() -> MailStore {
+    pub fn object() -> MailStore {
         let mut object = MailStore::new(
             "mail-1",
             MailStoreSpec {
@@ -215,7 +225,7 @@ mod tests {
         object
     }
 
-    fn guard(site: &str, role: Role, paired: bool) -> Status {
+    pub fn guard(site: &str, role: Role, paired: bool) -> Status {
         let state = if paired {
             ReplicationState::Paired
         } else {
@@ -242,7 +252,7 @@ mod tests {
     }
 
     /// Both copies as they are when all is well, seen from pdsa1.
-    fn well() -> Copies {
+    pub fn well() -> Copies {
         Copies {
             pod_ready: true,
             own: Copy {
@@ -255,6 +265,7 @@ mod tests {
             },
             listed: Some(Ok(())),
             switchover: None,
+            held: Held::default(),
         }
     }
 
@@ -320,6 +331,7 @@ mod tests {
             peer: own,
             listed: None,
             switchover: None,
+            held: Held::default(),
         };
         let status = said(copies);
         assert!(is_true(&status.conditions, types::READY));

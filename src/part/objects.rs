@@ -6,7 +6,7 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::cluster::{self, Cluster};
@@ -26,7 +26,7 @@ pub struct Objects {
     pub deployments: Vec<Deployment>,
 }
 
-/// What runs, as the API server answered when it was applied.
+/// What runs, as the API server answered when it was read or applied.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
     pub stateful_sets: Vec<StatefulSet>,
@@ -61,8 +61,16 @@ impl Objects {
         self.deployments.extend(deployments);
     }
 
-    /// Brings the cluster to what is planned.
-    pub async fn apply(&self, cluster: &Cluster) -> Result<Applied, cluster::Error> {
+    /// What of the planned controllers of pods is there already.
+    pub async fn running(&self, cluster: &Cluster) -> Result<Applied, cluster::Error> {
+        Ok(Applied {
+            stateful_sets: there(cluster, &self.stateful_sets).await?,
+            deployments: there(cluster, &self.deployments).await?,
+        })
+    }
+
+    /// Brings the cluster to what is planned. `running` is what was just read.
+    pub async fn apply(&self, cluster: &Cluster, running: Applied) -> Result<Applied, cluster::Error> {
         let Objects {
             namespaces,
             network_policies,
@@ -87,8 +95,8 @@ impl Objects {
         each(cluster, services).await?;
         each(cluster, disruption_budgets).await?;
         Ok(Applied {
-            stateful_sets: each(cluster, stateful_sets).await?,
-            deployments: each(cluster, deployments).await?,
+            stateful_sets: seen(cluster, stateful_sets, running.stateful_sets).await?,
+            deployments: seen(cluster, deployments, running.deployments).await?,
         })
     }
 }
@@ -100,6 +108,35 @@ where
     let mut applied = Vec::with_capacity(objects.len());
     for object in objects {
         applied.push(cluster.apply(object).await?);
+    }
+    Ok(applied)
+}
+
+async fn there<K>(cluster: &Cluster, objects: &[K]) -> Result<Vec<K>, cluster::Error>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let mut found = Vec::with_capacity(objects.len());
+    for object in objects {
+        let namespace = object.meta().namespace.as_deref();
+        found.extend(cluster.read(namespace, &object.name_any()).await?);
+    }
+    Ok(found)
+}
+
+/// As [`each`], of objects that were just read.
+async fn seen<K>(cluster: &Cluster, objects: &[K], mut running: Vec<K>) -> Result<Vec<K>, cluster::Error>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+{
+    let mut applied = Vec::with_capacity(objects.len());
+    for object in objects {
+        let same = |live: &K| live.name_any() == object.name_any() && live.namespace() == object.namespace();
+        let live = running
+            .iter()
+            .position(same)
+            .map(|index| running.swap_remove(index));
+        applied.push(cluster.apply_seen(object, live).await?);
     }
     Ok(applied)
 }

@@ -14,7 +14,48 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
-use super::{Owner, Part, pod::CONFIG_ANNOTATION};
+use kube::Resource;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::{
+    Owner, Part,
+    pod::{CONFIG_ANNOTATION, digest},
+};
+
+/// On a controller of pods: the digest of the pods that it was applied with last. What the API server has of them says
+/// nothing of a field that was given up since.
+pub const TEMPLATE_ANNOTATION: &str = "1govuc.gov.my/template";
+
+/// A controller of pods.
+pub trait Workload: Resource<DynamicType = ()> + Serialize + DeserializeOwned {
+    fn template(&self) -> Option<&PodTemplateSpec>;
+
+    fn set_template(&mut self, template: Option<PodTemplateSpec>);
+
+    /// Pods that serve, old or new.
+    fn ready_pods(&self) -> i32;
+}
+
+macro_rules! workloads {
+    ($($type:ty),+) => {
+        $(impl Workload for $type {
+            fn template(&self) -> Option<&PodTemplateSpec> {
+                self.spec.as_ref().map(|spec| &spec.template)
+            }
+
+            fn set_template(&mut self, template: Option<PodTemplateSpec>) {
+                self.spec.get_or_insert_default().template = template.unwrap_or_default();
+            }
+
+            fn ready_pods(&self) -> i32 {
+                self.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0)
+            }
+        })+
+    };
+}
+
+workloads!(Deployment, StatefulSet);
 
 /// A volume that outlives its pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,14 +67,15 @@ pub struct Claim<'a> {
 
 /// One replica, never two at once. `restarts_with` is the digest of what the engines read only when they start.
 pub fn stateful_set(part: &Part, spec: PodSpec, restarts_with: &str, owner: Owner<'_>) -> StatefulSet {
+    let template = template(part, spec, restarts_with);
     StatefulSet {
-        metadata: part.metadata(&part.name, owner),
+        metadata: metadata(part, &template, owner),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             // In order, a pod that never gets ready would keep its own correction from being rolled out.
             pod_management_policy: Some("Parallel".to_owned()),
             selector: part.selector(),
-            template: template(part, spec, restarts_with),
+            template,
             ..Default::default()
         }),
         ..Default::default()
@@ -48,12 +90,13 @@ pub fn deployment(
     restarts_with: &str,
     owner: Owner<'_>,
 ) -> Deployment {
+    let template = template(part, spec, restarts_with);
     Deployment {
-        metadata: part.metadata(&part.name, owner),
+        metadata: metadata(part, &template, owner),
         spec: Some(DeploymentSpec {
             replicas: Some(replicas),
             selector: part.selector(),
-            template: template(part, spec, restarts_with),
+            template,
             ..Default::default()
         }),
         ..Default::default()
@@ -111,6 +154,14 @@ pub fn deployment_is_ready(live: &Deployment) -> bool {
 /// A status of an earlier generation speaks of pods that are about to go.
 fn is_current(generation: Option<i64>, observed: Option<i64>) -> bool {
     observed.is_some() && observed >= generation
+}
+
+fn metadata(part: &Part, template: &PodTemplateSpec, owner: Owner<'_>) -> ObjectMeta {
+    let digest = digest([json!(template).to_string()]);
+    ObjectMeta {
+        annotations: Some(super::pairs([(TEMPLATE_ANNOTATION, digest.as_str())])),
+        ..part.metadata(&part.name, owner)
+    }
 }
 
 fn template(part: &Part, spec: PodSpec, restarts_with: &str) -> PodTemplateSpec {

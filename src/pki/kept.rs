@@ -10,7 +10,9 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use super::{Authority, Decision, Error, Leaf, OwnCertificate, Pair, Root, Wanted, decide, renewal, trusted};
+use super::{
+    Authority, Decision, Error, Leaf, OwnCertificate, Pair, Root, Wanted, decide, end, renewal, trusted,
+};
 use crate::{
     cluster::{self, Cluster},
     controller::Label,
@@ -50,6 +52,8 @@ pub struct Held {
     pub digest: String,
     /// When it is to be renewed.
     pub renewal: Option<Timestamp>,
+    /// When it is good no longer.
+    pub end: Option<Timestamp>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +143,7 @@ pub async fn ensure(
     Ok(Held {
         digest: pod::digest([leaf.certificate.as_str(), leaf.trusted.as_str()]),
         renewal: renewal(&leaf),
+        end: end(&leaf),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::{
     controller::chain,
     directory::LEAD_TERM,
     pki::kept,
+    roles,
 };
 
 /// The certificates of the shared parts.
@@ -20,6 +21,8 @@ use crate::{
 pub struct Certificates {
     /// Part to digest.
     pub digests: BTreeMap<String, String>,
+    /// Part to when its certificate is good no longer.
+    pub ends: BTreeMap<String, Timestamp>,
     /// When the first of them is due.
     pub renewal: Option<Timestamp>,
 }
@@ -33,6 +36,7 @@ pub async fn certificates(
 ) -> Result<Certificates, kept::Fault> {
     let mut certificates = Certificates {
         digests: BTreeMap::new(),
+        ends: BTreeMap::new(),
         renewal: None,
     };
     for (part, wanted) in plan::certificates(installation, &joined.trusted) {
@@ -45,6 +49,9 @@ pub async fn certificates(
             now,
         )
         .await?;
+        certificates
+            .ends
+            .extend(held.end.map(|end| (part.name.clone(), end)));
         certificates.digests.insert(part.name, held.digest);
         certificates.renewal = [certificates.renewal, held.renewal].into_iter().flatten().min();
     }
@@ -82,6 +89,31 @@ pub async fn tree(installation: &Installation, material: &Arc<Material>) -> Resu
         other => other.map(|_| ()),
     };
     said.map_err(|error| chain(&error))
+}
+
+/// Whether the other site serves, as far as this one can see: its directory answers, and with a witness the etcd that holds
+/// roles has every member. Stores are seen one by one, by the reconcile of each.
+pub async fn peer(
+    cluster: &Cluster,
+    installation: &Installation,
+    material: &Arc<Material>,
+    roles: Option<&roles::certificates::Certificates>,
+) -> Result<(), String> {
+    let site = &installation.peer.name;
+    directory(installation, site, material.clone())
+        .context_csn()
+        .await
+        .map_err(|error| format!("the directory at {site} does not answer: {}", chain(&error)))?;
+    let Some(roles) = roles else { return Ok(()) };
+    let members = roles::observe::look(cluster, installation, roles)
+        .await
+        .map_err(|error| chain(&error))?
+        .word();
+    if members.is_true() {
+        Ok(())
+    } else {
+        Err(members.message)
+    }
 }
 
 async fn bootstrap(installation: &Installation, own: &Directory) -> Result<(), DirectoryError> {

@@ -23,8 +23,9 @@ use super::{
 use crate::{
     cluster,
     controller::{Label, RESYNC, chain, drive},
+    maintenance::{Rollout, Windows, rollout},
     operator::Context,
-    part::{GOVUC, MANAGED_LABEL, pod, template},
+    part::{GOVUC, MANAGED_LABEL, objects::Applied, pod, template},
     pki::{self, kept},
     roles,
 };
@@ -85,7 +86,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 pub async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
     let installation = Installation::of(&platform, context.site.as_str());
     let made = match &installation {
-        Ok(installation) => make(installation, &context).await,
+        Ok(installation) => make(&platform, installation, &context).await,
         Err(error) => Ok((refused(error), RESYNC)),
     };
     let (stage, again) = match &made {
@@ -106,11 +107,17 @@ pub async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result
 }
 
 /// Makes the site, as far as it can be made, and says how far that is and when to look again.
-async fn make(installation: &Installation, context: &Context) -> Result<(Stage, Duration), Error> {
+async fn make(
+    platform: &Platform,
+    installation: &Installation,
+    context: &Context,
+) -> Result<(Stage, Duration), Error> {
     let cluster = &context.cluster;
     let now = Timestamp::now();
     let site = &installation.own.name;
-    plan::ground(installation).apply(cluster).await?;
+    plan::ground(installation)
+        .apply(cluster, Applied::default())
+        .await?;
     let Some(joined) = kept::joined(cluster, &context.certificate, site, now).await? else {
         return Ok((Stage::Alone, RESYNC));
     };
@@ -127,8 +134,13 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
         session: &pod::digest([session_key]),
         own_signatures: observe::own_signatures(cluster).await?,
     };
-    let objects = plan::parts(blueprint, &session_key)?;
-    let applied = objects.apply(cluster).await?;
+    let mut planned = plan::parts(blueprint, &session_key)?;
+    rollout::date(&mut planned, &certificates.ends);
+    let running = planned.running(cluster).await?;
+    let windows = Windows::of(platform, installation.leads(), now);
+    let peer = observe::peer(cluster, installation, &joined.material, roles.as_ref());
+    let Rollout { objects, held } = Rollout::of(planned, &running, &windows, now, peer).await;
+    let applied = objects.apply(cluster, running).await?;
     let members = match &roles {
         Some(certificates) => {
             let seen = roles::observe::look(cluster, installation, certificates).await?;
@@ -137,19 +149,24 @@ async fn make(installation: &Installation, context: &Context) -> Result<(Stage, 
         }
         None => None,
     };
-    let parts = Parts::of(
-        &applied,
-        observe::tree(installation, &joined.material).await,
+    let waits = held.again(now);
+    let parts = Parts {
+        waiting: Parts::waiting(&applied),
+        directory: observe::tree(installation, &joined.material).await,
         members,
-    );
+        held,
+        windows: windows.fault(),
+    };
     let renewals = [certificates.renewal, roles.and_then(|roles| roles.renewal)];
     let again = match (parts.settled(), &parts.members) {
         (false, _) => UNSETTLED,
         (true, Some(_)) => MEMBERS,
         (true, None) => RESYNC,
     };
-    let again = until(renewals.into_iter().flatten().min(), now).min(again);
-    Ok((Stage::Made(parts), again))
+    let again = until(renewals.into_iter().flatten().min(), now)
+        .min(again)
+        .min(waits.unwrap_or(RESYNC));
+    Ok((Stage::Made(Box::new(parts)), again))
 }
 
 fn refused(error: &InstallationError) -> Stage {

@@ -8,12 +8,13 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     conditions::{Conditions, Word, begun},
+    maintenance::Held,
     part::{Role, objects::Applied, workload},
     roles::health::Seen,
 };
 
 /// How far the site is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// The object means nothing to this operator; with the reason's constant and what to say.
     Refused(&'static str, String),
@@ -21,11 +22,11 @@ pub enum Stage {
     Alone,
     /// A step failed and is tried again; what it said is for people.
     Failed(String),
-    Made(Parts),
+    Made(Box<Parts>),
 }
 
 /// What was found once everything was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parts {
     /// Parts whose pods are not all ready, by name.
     pub waiting: Vec<String>,
@@ -33,10 +34,15 @@ pub struct Parts {
     pub directory: Result<(), String>,
     /// The members of the roles' etcd; none where there is no witness.
     pub members: Option<Seen>,
+    /// Restarts that wait.
+    pub held: Held,
+    /// What is wrong with the maintenance windows, for people.
+    pub windows: Option<String>,
 }
 
 impl Parts {
-    pub fn of(applied: &Applied, directory: Result<(), String>, members: Option<Seen>) -> Self {
+    /// Parts whose pods are not all ready, by name.
+    pub fn waiting(applied: &Applied) -> Vec<String> {
         let sets = applied
             .stateful_sets
             .iter()
@@ -51,11 +57,7 @@ impl Parts {
             .filter_map(|(metadata, _)| metadata.name.clone())
             .collect();
         waiting.sort_unstable();
-        Self {
-            waiting,
-            directory,
-            members,
-        }
+        waiting
     }
 
     pub fn settled(&self) -> bool {
@@ -76,9 +78,18 @@ pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp
         Stage::Failed(error) => conditions.progressing(Word::no(reasons::FAILED, error.clone())),
         Stage::Made(parts) => made(conditions, parts),
     };
+    let pending = match stage {
+        Stage::Made(parts) => parts.held.pending.clone(),
+        // What was found to wait stays so until it is looked at again.
+        _ => platform
+            .status
+            .as_ref()
+            .map_or(Vec::new(), |status| status.pending.clone()),
+    };
     PlatformStatus {
         observed_generation: platform.metadata.generation,
         lead: lead.map(str::to_owned),
+        pending,
         conditions: conditions.finish(),
     }
 }
@@ -105,6 +116,14 @@ fn made(conditions: Conditions, parts: &Parts) -> Conditions {
         .set(types::DIRECTORY_READY, directory)
         .set(types::MAIL_READY, mail)
         .set(types::ROLES_READY, roles);
+    let conditions = match parts.held.word() {
+        Some(word) => conditions.set(types::UPGRADE_PENDING, word),
+        None => conditions,
+    };
+    if let Some(fault) = &parts.windows {
+        // All else is made all the same: certificates are due whatever people write of windows.
+        return conditions.stalled(reasons::WINDOWS_INVALID, fault.clone());
+    }
     if missing.is_empty() {
         conditions.ready("every shared part of this site is ready")
     } else {
@@ -176,25 +195,29 @@ mod tests {
     }
 
     fn parts(waiting: &[&str], directory: Result<(), &str>) -> Stage {
-        Stage::Made(Parts {
+        Stage::Made(Box::new(Parts {
             waiting: waiting.iter().map(|&name| name.to_owned()).collect(),
             directory: directory.map_err(str::to_owned),
             members: None,
-        })
+            held: Held::default(),
+            windows: None,
+        }))
     }
 
     /// A site at which nothing is missing, with members that were seen so.
     fn with_members(formed: bool, present: &[u64]) -> Stage {
         let members = ["pdsa1", "pdsa2", "witness"];
         let members = (1..).zip(members).map(|(id, site)| voter(id, site));
-        Stage::Made(Parts {
+        Stage::Made(Box::new(Parts {
             waiting: Vec::new(),
             directory: Ok(()),
             members: Some(Seen {
                 formed,
                 ..seen((present.len() > 1).then(|| members.collect()), present)
             }),
-        })
+            held: Held::default(),
+            windows: None,
+        }))
     }
 
     fn reason<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a str> {
@@ -239,6 +262,23 @@ mod tests {
         assert_eq!(is_true(&conditions, types::ROLES_READY), roles);
         assert_eq!(reason(&conditions, types::ROLES_READY), Some(why));
         assert_eq!(is_true(&conditions, types::READY), ready);
+    }
+
+    #[test]
+    fn windows_that_mean_nothing_stall_a_site_of_which_all_else_is_said() {
+        let Stage::Made(parts) = parts(&[], Ok(())) else {
+            unreachable!("it was just made")
+        };
+        let conditions = said(&Stage::Made(Box::new(Parts {
+            windows: Some("windows a and b overlap".into()),
+            ..*parts
+        })));
+        assert_eq!(
+            reason(&conditions, types::STALLED),
+            Some(reasons::WINDOWS_INVALID)
+        );
+        assert!(!is_true(&conditions, types::READY));
+        assert!(is_true(&conditions, types::MAIL_READY));
     }
 
     #[test]

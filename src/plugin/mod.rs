@@ -4,6 +4,7 @@ pub mod approve;
 pub mod connect;
 mod contexts;
 mod output;
+pub mod plan;
 pub mod switchover;
 pub mod witness;
 

@@ -144,14 +144,22 @@ async fn policies_in_force(client: &Client) {
         "spec": {"preferredSite": "pdsa1"},
     });
     away["spec"]["switchover"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
+    // There is one Platform, by its name.
+    let mut past = example("platform.yaml");
+    past["spec"]["maintenance"] = json!({"windows": [
+        {"name": "past", "start": "2020-01-05T01:00:00+08:00", "end": "2020-01-05T04:00:00+08:00"},
+    ]});
     for (mut object, policy) in [
+        (past, "govuc-maintenance-window"),
         (away, "govuc-switchover-site"),
         (stray, "govuc-mailbox-namespace"),
         (outside, "govuc-mailbox-policy"),
         (nowhere, "govuc-site-exists"),
         (own, "govuc-agency-approval"),
     ] {
-        object["metadata"]["name"] = json!("probe");
+        if object["kind"] != json!("Platform") {
+            object["metadata"]["name"] = json!("probe");
+        }
         let mut last = String::new();
         for _ in 0..150 {
             last = try_out(client, &object).await.err().unwrap_or_default();

@@ -3,10 +3,13 @@
 use std::process::{Command, Output};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, api::DeleteParams};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
-use crate::cluster::{client, example, installed, put};
+use crate::cluster::{api, client, example, installed, put, remove};
 
 fn govuc(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
@@ -117,4 +120,61 @@ async fn an_agency_is_decided_on_by_the_plugin() {
         govuc(&["approve", "by-plugin", "--reject"]).status.code(),
         Some(2)
     );
+}
+
+#[tokio::test]
+async fn what_waits_at_a_site_is_told_though_the_other_one_can_not_be_read() {
+    let site = installed(None).await;
+    let store = json!({
+        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "planned"},
+        "spec": {"preferredSite": "pdsa1"},
+    });
+    let api = api(&site, &store);
+    put(&site, &store).await.unwrap();
+    let mut status = store.clone();
+    status["status"] = json!({
+        "pending": [{"part": "planned", "change": "image of guard: 2 for 1", "reason": "AwaitingWindow", "window": "ahad-malam",
+            "opens": "2026-12-05T17:00:00Z", "closes": "2026-12-05T18:30:00Z"}],
+        "conditions": [{"type": "UpgradePending", "status": "True", "reason": "AwaitingWindow", "message": "not yet",
+            "lastTransitionTime": "2026-12-01T00:00:00Z"}],
+    });
+    let params = PatchParams::apply("test").force();
+    api.patch_status("planned", &params, &Patch::Apply(&status))
+        .await
+        .unwrap();
+
+    // There is no govuc in the second cluster.
+    let told = govuc(&["plan", "--contexts", "pdsa1,pdsa2", "-o", "json"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(
+        text(&told.stderr).contains("pdsa2: Platform can't be read"),
+        "{}",
+        text(&told.stderr)
+    );
+    let plans: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(plans[0]["context"], "pdsa1");
+    let acts = plans[0]["pending"].as_array().unwrap();
+    let act = acts.iter().find(|act| act["name"] == "planned").unwrap();
+    assert_eq!(
+        (&act["kind"], &act["part"], &act["opens"], &act["message"]),
+        (
+            &json!("MailStore"),
+            &json!("planned"),
+            &json!("2026-12-05T17:00:00Z"),
+            &json!("not yet")
+        )
+    );
+
+    let told = govuc(&["plan", "--contexts", "pdsa1"]);
+    assert_eq!(told.status.code(), Some(0));
+    let told = text(&told.stdout);
+    assert!(
+        told.contains("restart planned of MailStore planned: image of guard: 2 for 1"),
+        "{told}"
+    );
+    assert!(
+        told.contains("when: 2026-12-06T01:00:00+08:00 in window ahad-malam"),
+        "{told}"
+    );
+    remove(&site, &store).await;
 }

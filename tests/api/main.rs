@@ -11,5 +11,6 @@ mod changes;
 mod cluster;
 mod connect;
 mod mailbox_policy;
+mod maintenance;
 mod roles;
 mod switchover;

@@ -21,6 +21,9 @@ pub mod types {
     pub const CERTIFICATES_VALID: &str = "CertificatesValid";
     /// MailStore: the copy at the other site has all that is stored.
     pub const REPLICATED: &str = "Replicated";
+    /// Platform, MailStore: something that runs is to be restarted and waits for a maintenance window; the message says what,
+    /// why and until when. Absent otherwise.
+    pub const UPGRADE_PENDING: &str = "UpgradePending";
     /// Agency: the application was approved.
     pub const APPROVED: &str = "Approved";
 }
@@ -61,6 +64,15 @@ pub mod reasons {
     pub const MEMBER_MISSING: &str = "MemberMissing";
     /// `spec.roles.mode` is TwoSite: there is no third place, and no store changes sides by itself.
     pub const TWO_SITE: &str = "TwoSite";
+
+    /// This site's turn in a maintenance window has not come; the message says when it does.
+    pub const AWAITING_WINDOW: &str = "AwaitingWindow";
+    /// No maintenance window comes any more.
+    pub const NO_WINDOW: &str = "NoWindow";
+    /// The maintenance windows can't be understood: nothing is restarted until they are corrected.
+    pub const WINDOWS_INVALID: &str = "WindowsInvalid";
+    /// It is this site's turn, and the other site can't be seen well: a restart here could leave nobody serving.
+    pub const PEER_NOT_READY: &str = "PeerNotReady";
 
     /// The API server does not count the namespace's quota yet, and refuses what the quota is about.
     pub const QUOTA_NOT_COUNTED: &str = "QuotaNotCounted";

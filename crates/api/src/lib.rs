@@ -4,6 +4,7 @@ mod agency;
 pub mod conditions;
 mod mail_store;
 mod mailbox;
+mod maintenance;
 mod platform;
 mod schema;
 
@@ -19,6 +20,7 @@ pub use mailbox::{
     FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus, Quota,
     Termination, TerminationReason,
 };
+pub use maintenance::{Maintenance, MaintenanceWindow, PendingRestart};
 pub use platform::{
     Addresses, Lockout, PasswordPolicy, Platform, PlatformMail, PlatformRoles, PlatformSpec, PlatformStatus,
     RolesMode, Site, StorePlacement, Witness,

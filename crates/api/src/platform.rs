@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::mail_store::Storage;
+use crate::{
+    mail_store::Storage,
+    maintenance::{Maintenance, PendingRestart},
+};
 
 /// The service: its domain, its two sites, and what holds for every agency. There is one, called `platform`.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -57,6 +60,9 @@ pub struct PlatformSpec {
     /// Defaults of mail.
     #[serde(default)]
     pub mail: PlatformMail,
+    /// When parts that run may be restarted. Left out, that is at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
 }
 
 /// One data centre.
@@ -204,6 +210,10 @@ pub struct PlatformStatus {
     /// The site that decides what must be decided once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<String>,
+    /// Parts of this site whose restart waits for a maintenance window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["part".into()]))]
+    pub pending: Vec<PendingRestart>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -55,16 +55,31 @@ pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Year, month and day, and that the month has that day.
+const DAY: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+const IN_ITS_MONTH: &str = "int(self.substring(8, 10)) <= (self.substring(5, 7) in ['04', '06', '09', '11'] ? 30 : self.substring(5, 7) != '02' ? 31 : \
+    int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0) ? 29 : 28)";
+
 /// A day that is in the calendar. Not `format: date`, with which rules see a timestamp and messages can't show it.
 pub(crate) fn date(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 10,
         "x-kubernetes-validations": [{
-            "rule": "self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$') && \
-                int(self.substring(8, 10)) <= (self.substring(5, 7) in ['04', '06', '09', '11'] ? 30 : self.substring(5, 7) != '02' ? 31 : \
-                    int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0) ? 29 : 28)",
+            "rule": format!("self.matches('^{DAY}$') && {IN_ITS_MONTH}"),
             "messageExpression": r#"'"' + self + '" is not a day: write year, month and day, for example 2027-01-31'"#,
+        }],
+    })
+}
+
+/// A moment to the second, as RFC 3339 has it. Not `format: date-time`, for the reason that [`date`] has.
+pub(crate) fn instant(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 25,
+        "x-kubernetes-validations": [{
+            "rule": format!("self.matches('^{DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$') && {IN_ITS_MONTH}"),
+            "messageExpression": r#"'"' + self + '" is not a moment: write day, time and zone, for example 2027-01-31T01:00:00+08:00'"#,
         }],
     })
 }
@@ -104,6 +119,39 @@ pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-validations": [{
             "rule": "self.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",
             "messageExpression": r#"'"' + self + '" is not a site name: write lower-case letters, digits and -, beginning with a letter, for example pdsa1'"#,
+        }],
+    })
+}
+
+/// What a maintenance window is called.
+pub(crate) fn window(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 40,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",
+            "messageExpression": r#"'"' + self + '" names no window: write lower-case letters, digits and -, beginning with a letter, for example ahad-malam'"#,
+        }],
+    })
+}
+
+/// The part of RFC 5545's recurrence rules that windows can follow. What is left out has no clear meaning for every month
+/// (BYMONTHDAY=31, the fifth Sunday), or makes windows that nobody could announce (FREQ=HOURLY).
+pub(crate) fn recurrence(_: &mut SchemaGenerator) -> Schema {
+    const WEEKDAY: &str = "(MO|TU|WE|TH|FR|SA|SU)";
+    const NTH: &str = "([1-4]|-1)?(MO|TU|WE|TH|FR|SA|SU)";
+    const INTERVAL: &str = "(;INTERVAL=([1-9]|1[0-2]))?";
+    let rule = format!(
+        "self.matches('^FREQ=(WEEKLY{INTERVAL};BYDAY={WEEKDAY}(,{WEEKDAY}){{0,6}}|MONTHLY{INTERVAL};BYDAY={NTH}(,{NTH}){{0,6}})(;UNTIL=[0-9]{{8}}T[0-9]{{6}}Z)?$')"
+    );
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 120,
+        "x-kubernetes-validations": [{
+            "rule": rule,
+            "messageExpression": r#"'"' + self + '" is not a recurrence that windows can have: write FREQ=WEEKLY or FREQ=MONTHLY, then INTERVAL=2 to 12 if wanted, BYDAY, and UNTIL in UTC if wanted, in this order; for example FREQ=WEEKLY;BYDAY=SU, or FREQ=MONTHLY;BYDAY=1SU;UNTIL=20271231T160000Z'"#,
         }],
     })
 }

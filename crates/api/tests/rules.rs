@@ -62,6 +62,49 @@ fn the_roles(#[case] port: &str, #[case] roles: Value, #[case] taken: bool) {
 }
 
 #[rstest]
+#[case::once("01:00:00", "04:00:00", json!(null), true)]
+#[case::of_half_an_hour("01:00:00", "01:30:00", json!(null), true)]
+#[case::too_short("01:00:00", "01:29:59", json!(null), false)]
+#[case::of_nought("01:00:00", "01:00:00", json!(null), false)]
+#[case::backwards("04:00:00", "01:00:00", json!(null), false)]
+#[case::weekly("01:00:00", "04:00:00", json!("FREQ=WEEKLY;BYDAY=SU"), true)]
+#[case::all_of_it("01:00:00", "04:00:00", json!("FREQ=WEEKLY;INTERVAL=12;BYDAY=SA,SU;UNTIL=20271231T160000Z"), true)]
+#[case::monthly("01:00:00", "04:00:00", json!("FREQ=MONTHLY;BYDAY=1SU"), true)]
+#[case::another_day("01:00:00", "04:00:00", json!("FREQ=WEEKLY;BYDAY=MO"), false)]
+// Sunday at 07:00 in Malaysia is Saturday in UTC.
+#[case::the_day_of_malaysia("07:00:00", "08:00:00", json!("FREQ=WEEKLY;BYDAY=SU"), true)]
+#[case::hourly("01:00:00", "04:00:00", json!("FREQ=HOURLY"), false)]
+#[case::no_day("01:00:00", "04:00:00", json!("FREQ=WEEKLY"), false)]
+#[case::counted("01:00:00", "04:00:00", json!("FREQ=WEEKLY;BYDAY=SU;COUNT=3"), false)]
+fn a_maintenance_window(
+    #[case] start: &str,
+    #[case] end: &str,
+    #[case] recurrence: Value,
+    #[case] taken: bool,
+) {
+    let at = |time: &str| format!("2026-12-06T{time}+08:00");
+    let mut window = json!({"name": "ahad-malam", "start": at(start), "end": at(end)});
+    if !recurrence.is_null() {
+        window["recurrence"] = recurrence;
+    }
+    let platform: Platform = object(PLATFORM, "/spec/maintenance", json!({"windows": [window]}));
+    assert_eq!(validate_cel(&platform).is_ok(), taken);
+}
+
+#[test]
+fn a_day_is_not_found_in_the_word_before_it() {
+    let on = |start: &str, recurrence: &str| {
+        let window = json!({"name": "a", "start": format!("{start}T01:00:00+08:00"), "end": format!("{start}T02:00:00+08:00"),
+            "recurrence": recurrence});
+        let platform: Platform = object(PLATFORM, "/spec/maintenance", json!({"windows": [window]}));
+        validate_cel(&platform).is_ok()
+    };
+    let (monday, wednesday) = ("2026-12-07", "2026-12-09");
+    assert!(on(monday, "FREQ=MONTHLY;BYDAY=1MO") && !on(monday, "FREQ=MONTHLY;BYDAY=1SU"));
+    assert!(on(wednesday, "FREQ=WEEKLY;BYDAY=WE") && !on(wednesday, "FREQ=WEEKLY;BYDAY=SU"));
+}
+
+#[rstest]
 #[case("witness", false)]
 #[case("peer-pdsa1", false)]
 #[case("peer", true)]

@@ -2,6 +2,7 @@
 
 mod agency;
 mod mailbox;
+mod platform;
 mod store;
 
 use k8s_openapi::api::admissionregistration::v1::{
@@ -54,6 +55,7 @@ pub(super) fn objects() -> Result<Vec<Value>, Error> {
         mailbox::namespace(),
         mailbox::addresses(),
         mailbox::policy_config_map(),
+        platform::windows(),
         store::switchover(),
         store::switchover_site(),
     ];

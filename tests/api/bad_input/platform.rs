@@ -13,7 +13,125 @@ async fn every_field_of_a_platform_is_judged() {
         json!({"minLength": 12, "history": 5, "lockout": {"attempts": 5, "for": "15m"}, "idleDays": 90});
     base["spec"]["mail"] = json!({"placement": {"dedicatedAbove": 10, "maxUsers": 20}, "storage": {"size": "1Gi", "className": "fast"}, "quotaCeiling": "50Gi"});
     base["spec"]["roles"] = json!({"mode": "Witness", "witness": {"endpoint": "198.19.0.3:8443"}});
+    base["spec"]["maintenance"] = json!({"windows": [
+        {"name": "ahad-malam", "start": "2098-12-07T01:00:00+08:00", "end": "2098-12-07T04:00:00+08:00", "recurrence": "FREQ=WEEKLY;BYDAY=SU"},
+        {"name": "tukar-suis", "start": "2098-12-08T22:00:00+08:00", "end": "2098-12-09T02:00:00+08:00"},
+        {"name": "suis-dua", "start": "2098-12-09T02:00:00+08:00", "end": "2098-12-10T02:00:00+08:00"},
+    ]});
     let cases = vec![
+        case(
+            "/spec/maintenance/windows",
+            Value::Null,
+            &["spec.maintenance.windows: Required"],
+        ),
+        case(
+            "/spec/maintenance/windows",
+            json!([]),
+            &["spec.maintenance.windows", "at least 1"],
+        ),
+        case(
+            "/spec/maintenance/windows/0/name",
+            json!("Ahad malam"),
+            &["windows[0].name", "Ahad malam", "for example ahad-malam"],
+        ),
+        case(
+            "/spec/maintenance/windows/0/name",
+            long(41),
+            &["windows[0].name: Too long"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/name",
+            json!("suis-dua"),
+            &["spec.maintenance.windows", "suis-dua"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/start",
+            Value::Null,
+            &["windows[1].start: Required"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/start",
+            json!("esok"),
+            &["windows[1].start", "esok", "for example 20"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/end",
+            json!("2098-12-09T25:00:00+08:00"),
+            &["windows[1].end", "25:00:00", "for example 20"],
+        ),
+        // Of nought, backwards, of 29 minutes and of 400 days.
+        case(
+            "/spec/maintenance/windows/1/end",
+            json!("2098-12-08T22:00:00+08:00"),
+            &[
+                "windows[1]",
+                "tukar-suis",
+                "2098-12-08T22:00:00+08:00",
+                "30m to 24h",
+                "Move end",
+            ],
+        ),
+        case(
+            "/spec/maintenance/windows/1/end",
+            json!("2098-12-07T22:00:00+08:00"),
+            &["windows[1]", "30m to 24h", "Move end"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/end",
+            json!("2098-12-08T22:29:59+08:00"),
+            &["windows[1]", "30m to 24h", "Move end"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/end",
+            json!("2100-01-12T22:00:00+08:00"),
+            &["windows[1]", "30m to 24h", "Move end"],
+        ),
+        case(
+            "/spec/maintenance/windows/1/end",
+            json!("2098-12-09T02:00:01+08:00"),
+            &["spec.maintenance.windows", "overlap", "move one"],
+        ),
+        case(
+            "/spec/maintenance/windows/2/end",
+            json!("2098-02-29T02:00:00+08:00"),
+            &["windows[2].end", "2098-02-29", "for example 20"],
+        ),
+        case(
+            "/spec/maintenance/windows/0/recurrence",
+            json!("FREQ=DAILY"),
+            &[
+                "windows[0].recurrence",
+                "FREQ=DAILY",
+                "for example FREQ=WEEKLY;BYDAY=SU",
+            ],
+        ),
+        case(
+            "/spec/maintenance/windows/0/recurrence",
+            json!("FREQ=WEEKLY;BYDAY=1SU"),
+            &["windows[0].recurrence", "for example"],
+        ),
+        case(
+            "/spec/maintenance/windows/0/recurrence",
+            json!("FREQ=MONTHLY;BYDAY=5SU"),
+            &["windows[0].recurrence", "for example"],
+        ),
+        case(
+            "/spec/maintenance/windows/0/recurrence",
+            json!("FREQ=WEEKLY;COUNT=3;BYDAY=SU"),
+            &["windows[0].recurrence", "COUNT", "for example"],
+        ),
+        case(
+            "/spec/maintenance/windows/0/recurrence",
+            json!("FREQ=WEEKLY;BYDAY=MO,TU"),
+            &[
+                "windows[0]",
+                "ahad-malam",
+                "MO,TU",
+                "start is a SU in Malaysia",
+                "BYDAY",
+            ],
+        ),
+        case("/spec/maintenance/windows/0/sites", json!(["pdsa1"]), &["sites"]),
         case("/metadata/name", json!("second"), &["second", "called platform"]),
         case("/spec/domain", Value::Null, &["spec.domain: Required"]),
         case("/spec/domain", json!(""), &["spec.domain"]),

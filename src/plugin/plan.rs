@@ -1,0 +1,347 @@
+//! `kubectl govuc plan`: what waits for a maintenance window, why, and when it will happen.
+
+use clap::Args;
+use govuc_api::{MailStore, PLATFORM, PendingRestart, Platform, conditions::types};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use serde::Serialize;
+
+use super::{
+    contexts::{self, Context},
+    output::{self, Format},
+};
+use crate::{
+    controller::chain,
+    maintenance::{Opening, Schedule, told},
+};
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Contexts of kubeconfig, separated by commas: each site tells of its own. The current one when left out.
+    #[arg(long, visible_alias = "context", value_delimiter = ',')]
+    contexts: Vec<String>,
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+/// What is planned at one site.
+#[derive(Serialize, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct SitePlan {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    /// Of each window the next time, the present one too. None: restarts wait for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<Vec<Coming>>,
+    /// What is wrong with the windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    pending: Vec<Act>,
+}
+
+/// A window's next time, for both sites.
+#[derive(Serialize, Debug, PartialEq)]
+struct Coming {
+    name: String,
+    start: Time,
+    end: Time,
+}
+
+/// A restart that waits.
+#[derive(Serialize, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct Act {
+    kind: &'static str,
+    name: String,
+    /// Why it waits, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+    #[serde(flatten)]
+    restart: PendingRestart,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Context(#[from] contexts::Error),
+    #[error("{context}: {what} can't be read")]
+    Read {
+        context: String,
+        what: &'static str,
+        source: Box<kube::Error>,
+    },
+    #[error("{context}: there is no Platform: see kubectl get platforms")]
+    NoPlatform { context: String },
+    #[error("{}", .0.join("\n       "))]
+    NotSeen(Vec<String>),
+    #[error(transparent)]
+    Output(#[from] output::Error),
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let now = Timestamp::now();
+    let mut plans = Vec::new();
+    // A site that is away is no reason to say nothing of the other.
+    let mut faults = Vec::new();
+    for context in contexts::open(&arguments.contexts).await? {
+        match read(&context).await {
+            Ok((platform, stores)) => plans.push(SitePlan {
+                context: context.name,
+                ..plan(&platform, &stores, now)
+            }),
+            Err(error) => faults.push(chain(&error)),
+        }
+    }
+    let text: Vec<String> = plans.iter().map(SitePlan::text).collect();
+    if !plans.is_empty() {
+        output::print(arguments.output, &plans, &text.join("\n"))?;
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotSeen(faults))
+    }
+}
+
+async fn read(context: &Context) -> Result<(Platform, Vec<MailStore>), Error> {
+    let unread = |what| {
+        move |source| Error::Read {
+            context: context.label().to_owned(),
+            what,
+            source: Box::new(source),
+        }
+    };
+    let platforms: Api<Platform> = Api::all(context.client.clone());
+    let stores: Api<MailStore> = Api::all(context.client.clone());
+    let platform = platforms
+        .get_opt(PLATFORM)
+        .await
+        .map_err(unread("Platform"))?
+        .ok_or_else(|| Error::NoPlatform {
+            context: context.label().to_owned(),
+        })?;
+    let stores = stores
+        .list(&ListParams::default())
+        .await
+        .map_err(unread("the MailStores"))?;
+    Ok((platform, stores.items))
+}
+
+/// As the site's operator wrote it into the statuses.
+fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
+    let mut pending = Vec::new();
+    if let Some(status) = &platform.status {
+        let acts = acts(
+            "Platform",
+            platform.name_any(),
+            &status.pending,
+            &status.conditions,
+        );
+        pending.extend(acts);
+    }
+    for store in stores {
+        if let Some(status) = &store.status {
+            let acts = acts("MailStore", store.name_any(), &status.pending, &status.conditions);
+            pending.extend(acts);
+        }
+    }
+    let schedule = platform
+        .spec
+        .maintenance
+        .as_ref()
+        .map(|spec| Schedule::of(spec, now));
+    let (windows, fault) = match schedule {
+        None => (None, None),
+        Some(Ok(schedule)) => (Some(coming(schedule.openings(now, 1))), None),
+        Some(Err(error)) => (Some(Vec::new()), Some(error.to_string())),
+    };
+    SitePlan {
+        context: None,
+        windows,
+        fault,
+        pending,
+    }
+}
+
+fn acts(
+    kind: &'static str,
+    name: String,
+    pending: &[PendingRestart],
+    conditions: &[Condition],
+) -> impl Iterator<Item = Act> {
+    let condition = conditions
+        .iter()
+        .find(|condition| condition.type_ == types::UPGRADE_PENDING);
+    let message = condition.map_or_else(String::new, |condition| condition.message.clone());
+    pending.iter().map(move |restart| Act {
+        kind,
+        name: name.clone(),
+        message: message.clone(),
+        restart: restart.clone(),
+    })
+}
+
+fn coming(openings: Vec<Opening>) -> Vec<Coming> {
+    let each = openings.into_iter();
+    each.map(|opening| Coming {
+        name: opening.window,
+        start: Time(opening.from),
+        end: Time(opening.until),
+    })
+    .collect()
+}
+
+impl SitePlan {
+    fn text(&self) -> String {
+        let mut lines = vec![
+            self.context
+                .clone()
+                .unwrap_or_else(|| "the current context".to_owned()),
+        ];
+        match (&self.windows, &self.fault) {
+            (_, Some(fault)) => lines.push(format!("  windows: {fault}")),
+            (None, None) => {
+                lines.push("  no maintenance windows: changes restart what they must at once".to_owned())
+            }
+            (Some(windows), None) if windows.is_empty() => {
+                lines.push("  no maintenance window comes any more".to_owned());
+            }
+            (Some(windows), None) => lines.extend(windows.iter().map(|window| {
+                format!(
+                    "  window {}: {} to {}",
+                    window.name,
+                    told(window.start.0),
+                    told(window.end.0)
+                )
+            })),
+        }
+        if self.pending.is_empty() {
+            lines.push("  nothing waits".to_owned());
+        }
+        lines.extend(self.pending.iter().map(Act::text));
+        lines.join("\n")
+    }
+}
+
+impl Act {
+    fn text(&self) -> String {
+        let Self {
+            kind, name, restart, ..
+        } = self;
+        let when = match (&restart.opens, &restart.window) {
+            (Some(opens), Some(window)) => format!("{} in window {window}", told(opens.0)),
+            _ => "no time is set".to_owned(),
+        };
+        format!(
+            "  restart {} of {kind} {name}: {}\n    when: {when}\n    why then: {}",
+            restart.part,
+            restart.change,
+            self.reason()
+        )
+    }
+
+    /// The message names every part after what holds for all.
+    fn reason(&self) -> String {
+        let why = self
+            .message
+            .split(". To be restarted:")
+            .next()
+            .unwrap_or_default();
+        format!("{}: {why}", self.restart.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: &str = "2026-12-05T16:00:00Z";
+
+    fn platform(maintenance: serde_json::Value, status: serde_json::Value) -> Platform {
+        serde_json::from_value(json!({
+            "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "Platform", "metadata": {"name": "platform"},
+            "spec": {"domain": "1govuc.gov.my", "sites": [], "maintenance": maintenance},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn weekly() -> serde_json::Value {
+        json!({"windows": [{"name": "ahad-malam", "start": "2026-12-06T01:00:00+08:00", "end": "2026-12-06T04:00:00+08:00",
+            "recurrence": "FREQ=WEEKLY;BYDAY=SU"}]})
+    }
+
+    fn waiting() -> serde_json::Value {
+        json!({
+            "pending": [{"part": "mx", "change": "image of postfix: 2 for 1", "reason": "AwaitingWindow",
+                "window": "ahad-malam", "opens": "2026-12-05T17:00:00Z", "closes": "2026-12-05T18:30:00Z"}],
+            "conditions": [{"type": "UpgradePending", "status": "True", "reason": "AwaitingWindow",
+                "lastTransitionTime": "2026-12-01T00:00:00Z",
+                "message": "this site's turn in window ahad-malam begins 2026-12-06T01:00:00+08:00. To be restarted: mx (image of postfix: 2 for 1)"}],
+        })
+    }
+
+    fn store() -> MailStore {
+        serde_json::from_value(json!({
+            "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "mail-1"},
+            "spec": {"preferredSite": "pdsa1"},
+            "status": {"pending": [{"part": "mail-1", "change": "settings of the pod", "reason": "NoWindow"}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_waits_is_told_with_why_and_when() {
+        let plan = plan(&platform(weekly(), waiting()), &[store()], NOW.parse().unwrap());
+        assert_eq!(
+            plan.text(),
+            "the current context\n  \
+             window ahad-malam: 2026-12-06T01:00:00+08:00 to 2026-12-06T04:00:00+08:00\n  \
+             restart mx of Platform platform: image of postfix: 2 for 1\n    \
+             when: 2026-12-06T01:00:00+08:00 in window ahad-malam\n    \
+             why then: AwaitingWindow: this site's turn in window ahad-malam begins 2026-12-06T01:00:00+08:00\n  \
+             restart mail-1 of MailStore mail-1: settings of the pod\n    \
+             when: no time is set\n    \
+             why then: NoWindow: "
+        );
+    }
+
+    #[test]
+    fn programs_get_times_and_reasons_as_fields() {
+        let plan = plan(&platform(weekly(), waiting()), &[], NOW.parse().unwrap());
+        let value = serde_json::to_value(&plan).unwrap();
+        assert_eq!(value["windows"][0]["start"], "2026-12-05T17:00:00Z");
+        let act = &value["pending"][0];
+        assert_eq!(
+            (&act["kind"], &act["part"], &act["opens"], &act["reason"]),
+            (
+                &json!("Platform"),
+                &json!("mx"),
+                &json!("2026-12-05T17:00:00Z"),
+                &json!("AwaitingWindow")
+            )
+        );
+    }
+
+    #[test]
+    fn without_windows_and_with_wrong_ones_it_says_so() {
+        let text = |maintenance| plan(&platform(maintenance, json!({})), &[], NOW.parse().unwrap()).text();
+        assert!(
+            text(json!(null)).contains("no maintenance windows"),
+            "{}",
+            text(json!(null))
+        );
+        let wrong = json!({"windows": [{"name": "a", "start": "2026-12-06T01:00:00Z", "end": "2026-12-06T01:00:00Z"}]});
+        assert!(
+            text(wrong.clone()).contains("windows: spec.maintenance.windows: window a"),
+            "{}",
+            text(wrong)
+        );
+        let past = json!({"windows": [{"name": "a", "start": "2026-11-06T01:00:00Z", "end": "2026-11-06T02:00:00Z"}]});
+        assert!(text(past.clone()).contains("comes any more"), "{}", text(past));
+    }
+}
