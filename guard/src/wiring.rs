@@ -90,7 +90,15 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 
     let tls_port = listen(arguments.listen).await?;
     let probe_port = listen(arguments.probes).await?;
-    let sync_port = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (sync_port, fill_port) = (listen(loopback).await?, listen(loopback).await?);
+    let port_of = |listener: &TcpListener| match listener.local_addr() {
+        Ok(address) => Ok(address.port()),
+        Err(source) => Err(Error::Listen {
+            address: loopback,
+            source,
+        }),
+    };
     let socket = |path: PathBuf| move |source| Error::Socket { path, source };
     let passwords = arguments.run.join("saslauthd");
     let passwords = saslauthd::bind(&passwords).map_err(socket(passwords))?;
@@ -138,13 +146,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             run: arguments.run,
             imap: arguments.imap,
             store: slot.store.to_string(),
-            sync_port: sync_port
-                .local_addr()
-                .map_err(|source| Error::Listen {
-                    address: arguments.listen,
-                    source,
-                })?
-                .port(),
+            sync_port: port_of(&sync_port)?,
+            fill_port: port_of(&fill_port)?,
         },
         processes: processes.clone(),
         events: events.clone(),
@@ -212,7 +215,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     };
     let failing_relay = relay.clone();
     let engine = supervisor.run(orders_receiver, signs_receiver, move |reason| {
-        failing_relay.fail(reason)
+        failing_relay.logged(reason)
     });
 
     let reaper = tokio::spawn(processes.reap());
@@ -221,7 +224,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let forward = tokio::spawn(engine::log::forward(log, signs));
     let probes = tokio::spawn(async move { axum::serve(probe_port, probes).await });
     let answers = tokio::spawn(answers.serve(passwords));
-    let relay = tokio::spawn(relay.serve(sync_port));
+    let relay = tokio::spawn(relay.serve(sync_port, fill_port));
     let listener = tokio::spawn(listener.serve(tls_port));
     let rotation = tokio::spawn(tls.follow());
     let assignment = tokio::spawn(async move {

@@ -52,6 +52,8 @@ pub struct Installation {
     pub store: String,
     /// The guard's loopback port for the engine's sync.
     pub sync_port: u16,
+    /// The same for a full sync that nobody's answer waits for.
+    pub fill_port: u16,
 }
 
 /// What the guard asks of the engine.
@@ -141,11 +143,13 @@ impl Supervisor {
         }
         let (imapd_conf, cyrus_conf) = (run.join("imapd.conf"), run.join("cyrus.conf"));
         let port = self.installation.sync_port.to_string();
+        let fill_port = self.installation.fill_port.to_string();
         let values = [
             ("store", self.installation.store.as_str()),
             ("data", text(data)?),
             ("run", text(run)?),
             ("sync_port", &port),
+            ("fill_port", &fill_port),
             ("sync_password", sync_password),
         ];
         write_private(

@@ -85,6 +85,7 @@ mod tests {
         ("data", "/var/lib/govuc/cyrus"),
         ("run", "/run/cyrus"),
         ("sync_port", "40001"),
+        ("fill_port", "40002"),
         ("sync_password", "v1.0.secret"),
     ];
 

@@ -65,6 +65,8 @@ struct Session {
     /// The engine's connections are closed, whatever they wait for.
     released: CancellationToken,
     opening: Option<Opening>,
+    /// Only the full sync is carried. The engine's own syncs are refused, so that nobody's answer waits for what takes long.
+    filling: bool,
     /// What failed on the relay since the session began, while its openings were not in step.
     failures: u64,
     /// The last of them, since the last opening began.
@@ -140,6 +142,7 @@ impl Relay {
                 until: until.clone(),
                 released: CancellationToken::new(),
                 opening: None,
+                filling: false,
                 failures: 0,
                 failure: None,
                 withheld: false,
@@ -181,6 +184,18 @@ impl Relay {
                 session.failure = Some(reason);
             }
             _ => {}
+        }
+    }
+
+    /// The engine says in its log that a sync failed, which is known already while its own are refused.
+    pub fn logged(&self, reason: String) {
+        let filling = self
+            .progress()
+            .session
+            .as_ref()
+            .is_some_and(|session| session.filling);
+        if !filling {
+            self.fail(reason);
         }
     }
 
@@ -242,9 +257,12 @@ impl Relay {
         self.progress().last_error.clone()
     }
 
-    /// Takes the engine's sync connections, for ever.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
-        outgoing::serve(self, listener).await;
+    /// Takes the engine's sync connections, and at another port those of the full sync that fills a copy, for ever.
+    pub async fn serve(self: Arc<Self>, own: TcpListener, fill: TcpListener) {
+        tokio::join!(
+            outgoing::serve(self.clone(), own, Relay::fate),
+            outgoing::serve(self.clone(), fill, Relay::fate_of_fill),
+        );
     }
 
     /// How long an answer may take. What is paired has no more to say than the last change.
@@ -263,6 +281,7 @@ impl Relay {
         match &self.progress().session {
             Some(Session {
                 opening: Some(opening),
+                filling: false,
                 ..
             }) => Fate::Carried(opening.clone()),
             Some(Session {
@@ -271,6 +290,17 @@ impl Relay {
                 ..
             }) => Fate::Withheld(released.clone()),
             _ => Fate::Refused,
+        }
+    }
+
+    fn fate_of_fill(&self) -> Fate {
+        self.opening().map_or(Fate::Refused, Fate::Carried)
+    }
+
+    /// Whether the engine's own syncs are refused from now on, while there is an opening.
+    fn set_filling(&self, filling: bool) {
+        if let Some(session) = &mut self.progress().session {
+            session.filling = filling;
         }
     }
 
@@ -302,6 +332,7 @@ impl Relay {
         };
         session.opening = Some(opening.clone());
         session.failure = None;
+        session.filling = true;
         Some(opening)
     }
 

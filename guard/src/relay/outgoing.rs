@@ -8,14 +8,14 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Fate, Opening, Relay, carry::carry};
 use crate::metrics::Kind;
 
-pub(super) async fn serve(relay: Arc<Relay>, listener: TcpListener) {
+pub(super) async fn serve(relay: Arc<Relay>, listener: TcpListener, fate: impl Fn(&Relay) -> Fate) {
     loop {
         let Ok((engine, _)) = listener.accept().await else {
             // Out of descriptors, most likely; it passes.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        match relay.fate() {
+        match fate(&relay) {
             Fate::Carried(opening) => {
                 let relay = relay.clone();
                 tokio::spawn(async move { relay.serve_engine(engine, &opening).await });

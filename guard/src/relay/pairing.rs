@@ -1,5 +1,5 @@
-//! Bringing the peer in step: a handshake, then full syncs while the engine's own connections pass too, until nothing failed
-//! during one.
+//! Bringing the peer in step: a handshake, a full sync while the engine stores alone, and then full syncs while its own
+//! connections pass too, until nothing failed during one.
 
 use std::{
     path::PathBuf,
@@ -9,7 +9,7 @@ use std::{
 use super::{Relay, dial};
 use crate::process::{self, Processes};
 
-/// Full syncs of one opening. The first brings an empty copy everything; another is needed for what failed meanwhile.
+/// Full syncs of one opening beside the engine's own; another is needed when something failed meanwhile.
 const PASSES: u32 = 4;
 
 /// Cyrus' `sync_client`, over everything.
@@ -59,6 +59,13 @@ impl Relay {
             .inspect_err(|error| self.refuse(error))?;
         drop(connection);
         let opening = self.open(offer, copy).ok_or(Error::Failed)?;
+        // Everything that takes long first, while the engine stores alone: a pass keeps a user locked while it brings what is his,
+        // and who stores something of his then waits.
+        tokio::select! {
+            () = opening.until.cancelled() => return Err(Error::Failed),
+            ended = self.full_sync.fill() => ended?,
+        }
+        self.set_filling(false);
         for _ in 0..PASSES {
             let failures = self.failures();
             tokio::select! {
@@ -77,9 +84,19 @@ impl Relay {
 }
 
 impl FullSync {
-    /// Until it has ended well.
+    /// Until it has ended well, beside the engine's own syncs.
     pub(super) async fn complete(&self) -> Result<(), Error> {
-        let status = self.run().await?;
+        self.run("peer").await
+    }
+
+    /// Until it has ended well, without them.
+    pub(super) async fn fill(&self) -> Result<(), Error> {
+        self.run("fill").await
+    }
+
+    /// By this channel of the engine's configuration.
+    async fn run(&self, channel: &str) -> Result<(), Error> {
+        let status = self.status(channel).await?;
         if status.success() {
             Ok(())
         } else {
@@ -87,12 +104,12 @@ impl FullSync {
         }
     }
 
-    async fn run(&self) -> Result<ExitStatus, process::Error> {
+    async fn status(&self, channel: &str) -> Result<ExitStatus, process::Error> {
         let mut command = Command::new(&self.program);
         command
             .arg("-C")
             .arg(&self.configuration)
-            .args(["-n", "peer", "-A"]);
+            .args(["-n", channel, "-A"]);
         // It says what fails in the engine's log too.
         command
             .stdin(Stdio::null())

@@ -27,7 +27,7 @@ class Store:
         self.serial = 0
 
     def start(self):
-        values = dict(sync_port=str(PORT), sync_password=PASSWORD)
+        values = dict(sync_port=str(PORT), fill_port=str(PORT), sync_password=PASSWORD)
         self.follower.start(**values)
         self.primary.start(**values)
         self.relay = Relay(self.primary, self.follower, PORT)

@@ -64,7 +64,7 @@ impl Engine {
         program(
             "sync_client",
             r#"#!/bin/bash
-port=$(sed -n 's/^peer_sync_port: //p' "$2")
+port=$(sed -n "s/^$4_sync_port: //p" "$2")
 exec 3<>/dev/tcp/127.0.0.1/$port || exit 1
 read -t 10 -r greeting <&3 || exit 1
 printf 'S1 full sync\r\n' >&3
