@@ -29,7 +29,7 @@ pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<St
             site::machine(&observer.service.lab, lost)?.kill()?;
             let moved = trial.moved(SITE).await?.as_secs_f64();
             tokio::time::sleep(AFTER).await;
-            let again = trial.first_again(start, SITE)?;
+            let again = trial.first_again(start, SITE).await?;
             let held = observer.guards.holder(0);
             up::revive(&observer.service.lab, lost).await?;
             observer.whole().await?;
@@ -61,7 +61,7 @@ pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> an
             machine.cgroups().thaw()?;
             let moved = moved?.as_secs_f64();
             let silent = silence.listen().await?;
-            let again = trial.first_again(start, SITE)?;
+            let again = trial.first_again(start, SITE).await?;
             Ok(format!(
                 "{} served after {moved:.0} s, {again}, {silent}",
                 other(frozen)

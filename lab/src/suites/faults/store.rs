@@ -63,7 +63,7 @@ pub async fn the_guard_is_killed(observer: &Observer) -> anyhow::Result<String> 
                 .await?;
             tokio::time::sleep(AFTER).await;
             let now = observer.guards.holder(0).context("nobody serves")?;
-            let again = trial.first_again(start, STORE)?;
+            let again = trial.first_again(start, STORE).await?;
             Ok(format!("{} served, {again}", now.site))
         })
         .await
@@ -84,7 +84,7 @@ pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow:
             processes::signal(&guard, Signal::SIGCONT);
             let moved = moved?.as_secs_f64();
             let silent = silence.listen().await?;
-            let again = trial.first_again(start, STORE)?;
+            let again = trial.first_again(start, STORE).await?;
             Ok(format!(
                 "{} served after {moved:.0} s, {again}, {silent}",
                 other(site)
@@ -104,7 +104,7 @@ pub async fn the_primarys_pod_is_evicted(observer: &Observer) -> anyhow::Result<
             delete(&observer.service, site, &pod, false)?;
             let moved = trial.moved(HAND_OVER).await?.as_secs_f64();
             tokio::time::sleep(AFTER).await;
-            let again = trial.first_again(start, HAND_OVER)?;
+            let again = trial.first_again(start, HAND_OVER).await?;
             Ok(format!("{} served after {moved:.1} s, {again}", other(site)))
         })
         .await

@@ -175,20 +175,31 @@ impl Trial<'_> {
     }
 
     /// How long after `from` the first message was stored in the first store, and the first one read, by sessions that
-    /// began with another holder than before.
-    pub fn first_again(&self, from: Instant, page: Duration) -> anyhow::Result<String> {
-        let entries = self.entries();
-        let of_store = || entries.iter().filter(|entry| entry.store == 0);
-        let before = self.before[0];
-        let anew = |entry: &Entry| entry.is_stored() && entry.holder.is_some_and(|holder| holder != before);
-        let stored = record::first_after(of_store(), from, anew);
-        let since = from + stored.unwrap_or_default();
-        let read = record::first_after(of_store(), since, Entry::is_read).map(|read| read + (since - from));
+    /// began with another holder than before. Waits for both.
+    pub async fn first_again(&self, from: Instant, page: Duration) -> anyhow::Result<String> {
+        let (mut stored, mut read) = self.again(from);
+        while read.is_none() && from.elapsed() < page + BUSY {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            (stored, read) = self.again(from);
+        }
         Ok(format!(
             "{}, {}",
             judge("stored again", stored, page)?,
             judge("read again", read, page)?
         ))
+    }
+
+    fn again(&self, from: Instant) -> (Option<Duration>, Option<Duration>) {
+        let entries = self.entries();
+        let of_store = || entries.iter().filter(|entry| entry.store == 0);
+        let before = self.before[0];
+        let anew = |entry: &Entry| entry.is_stored() && entry.holder.is_some_and(|holder| holder != before);
+        let stored = record::first_after(of_store(), from, anew);
+        let read = stored.and_then(|stored| {
+            let read = record::first_after(of_store(), from + stored, Entry::is_read)?;
+            Some(stored + read)
+        });
+        (stored, read)
     }
 
     /// How often something was stored in either store since `from`.
