@@ -179,7 +179,9 @@ impl Slot {
     /// The engine syncs once; whether it was answered.
     pub fn sync(&self) -> bool {
         Command::new(self.path("programs/sync_client"))
-            .args(["-C".as_ref(), self.path("run/imapd.conf").as_os_str()])
+            .arg("-C")
+            .arg(self.path("run/imapd.conf"))
+            .args(["-n", "peer"])
             .status()
             .unwrap()
             .success()
