@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
-    plugin::{approve, connect, switchover, witness},
+    plugin::{approve, connect, failover, switchover, witness},
 };
 
 /// Decide on agencies, move stores between the sites, connect these, and set up their witness.
@@ -22,6 +22,8 @@ enum Command {
     Approve(approve::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
     Connect(connect::Arguments),
+    /// Make a site primary although its copy may lack something: when the primary is lost. Says first what that is.
+    Failover(failover::Arguments),
     /// Move stores to the other site, losing nothing: one store, an agency's, or all.
     Switchover(switchover::Arguments),
     /// Write what the witness needs: a folder with settings, a certificate, a systemd unit and how to install them.
@@ -34,6 +36,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
         Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Failover(arguments) => failover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Switchover(arguments) => switchover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Witness(arguments) => witness::run(arguments).await.map_err(|error| chain(&error)),
     };

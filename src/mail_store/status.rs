@@ -1,13 +1,16 @@
 //! What a MailStore says of the own site, and of the copies it can ask: pure.
 
 use govuc_api::{
-    CopyState, MailStore, MailStoreStatus, StoreCopy, SwitchoverStatus,
+    CopyState, FailoverStatus, MailStore, MailStoreStatus, RecordedCopies, StoreCopy, SwitchoverStatus,
     conditions::{reasons, types},
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::conditions::{Conditions, Word, begun, kept};
+
+/// As the protocol calls it, and so a guard.
+const QUARANTINE: &str = "Quarantine";
 
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct Copies {
     pub listed: Option<Result<(), String>>,
     /// The one that was asked for last.
     pub switchover: Option<SwitchoverStatus>,
+    /// The same.
+    pub failover: Option<FailoverStatus>,
+    /// What etcd has, or had when it answered last.
+    pub recorded: Option<RecordedCopies>,
 }
 
 /// One site's guard.
@@ -65,10 +72,12 @@ impl Copies {
         serves(self).is_true() && replicated(self).is_true() && !self.moving()
     }
 
-    /// A switchover has not ended.
+    /// What was asked for has not ended.
     pub fn moving(&self) -> bool {
         let switchover = self.switchover.as_ref();
+        let failover = self.failover.as_ref();
         switchover.is_some_and(|switchover| !switchover.state.is_final())
+            || failover.is_some_and(|failover| !failover.state.is_final())
     }
 }
 
@@ -108,6 +117,8 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .map(|copy| copy_of(copy, &previous.sites))
             .into(),
         switchover: copies.switchover.clone(),
+        failover: copies.failover.clone(),
+        recorded: copies.recorded.clone(),
         conditions: conditions.finish(),
     }
 }
@@ -139,6 +150,10 @@ fn serves(copies: &Copies) -> Word {
                 "this site's copy is primary and its gate is shut: {}",
                 status.state
             ),
+        ),
+        Role::Follower if status.state == QUARANTINE => Word::no(
+            reasons::QUARANTINE,
+            "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is",
         ),
         Role::Follower => Word::yes(reasons::FOLLOWER, "this site's copy follows the primary"),
     }
@@ -173,6 +188,7 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
             name: copy.site.clone(),
             volume: Some(status.volume.clone()),
             state: match (status.role, &status.replication) {
+                (Role::Follower, _) if status.state == QUARANTINE => CopyState::Quarantine,
                 (Role::Follower, _) => CopyState::Follower,
                 (Role::Primary, _) if !status.gate_open => CopyState::Unknown,
                 (Role::Primary, Some(replication)) if replication.state == ReplicationState::Paired => {
@@ -209,6 +225,7 @@ mod tests {
                 storage: Storage::default(),
                 capacity: 1,
                 switchover: None,
+                failover: None,
             },
         );
         object.metadata.generation = Some(2);
@@ -255,6 +272,8 @@ mod tests {
             },
             listed: Some(Ok(())),
             switchover: None,
+            failover: None,
+            recorded: None,
         }
     }
 
@@ -281,6 +300,11 @@ mod tests {
         |c: &mut Copies| c.listed = Some(Err("away".into())), false, true)]
     #[case::the_gate_is_shut(
         |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.gate_open = false }, false, true)]
+    #[case::it_was_passed_over(
+        |c: &mut Copies| if let Ok(s) = &mut c.own.said {
+            (s.role, s.gate_open, s.state) = (Role::Follower, false, "Quarantine".into());
+            c.peer.said = Ok(guard("pdsa2", Role::Primary, false));
+        }, false, false)]
     #[case::the_assignment_is_refused(
         |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.assignment_error = Some("older".into()) },
         false, true)]
@@ -320,12 +344,21 @@ mod tests {
             peer: own,
             listed: None,
             switchover: None,
+            failover: None,
+            recorded: None,
         };
         let status = said(copies);
         assert!(is_true(&status.conditions, types::READY));
         assert!(is_true(&status.conditions, types::REPLICATED));
         let states: Vec<CopyState> = status.sites.iter().map(|site| site.state).collect();
         assert_eq!(states, [CopyState::Follower, CopyState::Paired]);
+    }
+
+    #[test]
+    fn a_copy_that_is_left_as_it_is_is_no_follower() {
+        let mut copies = well();
+        copies.peer.said.as_mut().unwrap().state = "Quarantine".into();
+        assert_eq!(said(copies).sites[1].state, CopyState::Quarantine);
     }
 
     #[test]
