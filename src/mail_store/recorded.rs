@@ -22,6 +22,7 @@ pub fn of(
         era: number(state.era.0),
         term: number(state.term.0),
         primary: holder.map(|holder| holder.site.to_string()),
+        leased: records.lease.is_some(),
         volume: volume.map(|volume| volume.0.clone()),
         paired: state.paired,
         peer_volume: state.peer.as_ref().map(|peer| peer.volume.0.clone()),
@@ -37,7 +38,7 @@ pub fn of(
                 == (recorded.era, recorded.term, &recorded.volume)
     });
     // A primary that lives has measured it just now; one that is gone did so nobody knows when.
-    let measured = state.behind.as_ref().filter(|_| records.lease.is_some());
+    let measured = state.behind.as_ref().filter(|_| recorded.leased);
     let since = measured.and_then(|behind| {
         let span = SignedDuration::from_secs(i64::try_from(behind.seconds).ok()?);
         now.checked_sub(span).ok().map(Time)
@@ -194,8 +195,10 @@ mod tests {
             &records(json!({"behind": {"seconds": 595}}), false),
             Some(&first),
             later,
-        );
-        assert_eq!(gone.as_ref(), Some(&first));
+        )
+        .unwrap();
+        assert!(first.leased && !gone.leased);
+        assert_eq!(since(&gone), since(&first));
         let next = of(
             &records(json!({"term": 5, "behind": {"seconds": 5}}), true),
             Some(&first),

@@ -142,6 +142,11 @@ fn serves(copies: &Copies) -> Word {
         return Word::no(reasons::STORE_NOT_READY, error.clone());
     }
     match status.role {
+        // Without an engine its pod is never ready.
+        Role::Follower if status.state == QUARANTINE => Word::no(
+            reasons::QUARANTINE,
+            "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is",
+        ),
         _ if !copies.pod_ready => Word::no(reasons::STORE_NOT_READY, "the store's pod is not ready"),
         Role::Primary if status.gate_open => Word::yes(reasons::PRIMARY, "this site's copy takes clients"),
         Role::Primary => Word::no(
@@ -150,10 +155,6 @@ fn serves(copies: &Copies) -> Word {
                 "this site's copy is primary and its gate is shut: {}",
                 status.state
             ),
-        ),
-        Role::Follower if status.state == QUARANTINE => Word::no(
-            reasons::QUARANTINE,
-            "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is",
         ),
         Role::Follower => Word::yes(reasons::FOLLOWER, "this site's copy follows the primary"),
     }
@@ -300,11 +301,6 @@ mod tests {
         |c: &mut Copies| c.listed = Some(Err("away".into())), false, true)]
     #[case::the_gate_is_shut(
         |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.gate_open = false }, false, true)]
-    #[case::it_was_passed_over(
-        |c: &mut Copies| if let Ok(s) = &mut c.own.said {
-            (s.role, s.gate_open, s.state) = (Role::Follower, false, "Quarantine".into());
-            c.peer.said = Ok(guard("pdsa2", Role::Primary, false));
-        }, false, false)]
     #[case::the_assignment_is_refused(
         |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.assignment_error = Some("older".into()) },
         false, true)]
@@ -357,8 +353,23 @@ mod tests {
     #[test]
     fn a_copy_that_is_left_as_it_is_is_no_follower() {
         let mut copies = well();
-        copies.peer.said.as_mut().unwrap().state = "Quarantine".into();
-        assert_eq!(said(copies).sites[1].state, CopyState::Quarantine);
+        copies.pod_ready = false;
+        copies.own.said = Ok(Status {
+            state: "Quarantine".into(),
+            ..guard("pdsa1", Role::Follower, false)
+        });
+        copies.peer.said = Ok(guard("pdsa2", Role::Primary, false));
+        let status = said(copies);
+        assert_eq!(status.sites[0].state, CopyState::Quarantine);
+        let ready = status
+            .conditions
+            .iter()
+            .find(|it| it.type_ == types::READY)
+            .unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", reasons::QUARANTINE)
+        );
     }
 
     #[test]

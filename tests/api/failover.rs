@@ -1,5 +1,15 @@
-//! Who may decide that a store does without what only the lost site has.
+//! Who may decide that a store does without what only the lost site has, and what the plugin says before and after.
 
+use std::{
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use govuc_api::MailStore;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::cluster::{APPLICANT, MOVER, RECOVERER, api, installed, put_as, remove};
@@ -94,5 +104,141 @@ async fn no_failover_is_edited_and_none_goes_where_no_site_is() {
         )
         .await,
         &["spec.failover.to", "pdsa9", "pdsa1 and pdsa2"],
+    );
+}
+
+fn govuc(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// As the operator of pdsa2 says it when pdsa1 was lost while alone.
+async fn lost(admin: &Client, name: &str) -> Api<MailStore> {
+    let file = store(name);
+    remove(admin, &file).await;
+    put_as(admin, "govuc", &file).await.unwrap();
+    let stores: Api<MailStore> = Api::all(admin.clone());
+    let status = json!({"status": {
+        "primary": "pdsa1",
+        "sites": [
+            {"name": "pdsa1", "volume": "a", "state": "Unknown"},
+            {"name": "pdsa2", "volume": "b", "state": "Follower"},
+        ],
+        "recorded": {
+            "era": 1, "term": 4, "primary": "pdsa1", "leased": false, "volume": "a", "paired": false, "peerVolume": "b",
+            "behindSince": "2026-11-24T00:09:00Z",
+        },
+    }});
+    stores
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .unwrap();
+    stores
+}
+
+#[tokio::test]
+async fn the_plugin_says_what_would_be_missing_and_does_nothing_before_a_person_has_agreed() {
+    let admin = installed(None).await;
+    let stores = lost(&admin, "told-first").await;
+    let with = |more: &[&'static str]| {
+        let first = ["failover", "told-first", "--to", "pdsa2", "--context", "pdsa1"];
+        govuc(&[&first[..], more].concat())
+    };
+    let told = with(&["--dry-run", "-o", "json"]);
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["lacks"]["extent"], "Changes");
+    assert_eq!(told["lacks"]["since"], "2026-11-24T00:09:00Z");
+    assert_eq!(told["unreachable"], json!(["pdsa1"]));
+    for (arguments, because) in [
+        (&[][..], "--force is missing"),
+        (&["--force"], "no terminal"),
+        (&["--force", "--to", "pdsa9"], "cannot be used multiple times"),
+    ] {
+        let refused = with(arguments);
+        assert!(!refused.status.success());
+        assert!(
+            text(&refused.stderr).contains(because),
+            "{}",
+            text(&refused.stderr)
+        );
+    }
+    assert_eq!(stores.get("told-first").await.unwrap().spec.failover, None);
+
+    let served = json!({"status": {"sites": [
+        {"name": "pdsa1", "volume": "a", "state": "Alone"}, {"name": "pdsa2", "volume": "b", "state": "Follower"},
+    ]}});
+    stores
+        .patch_status("told-first", &PatchParams::default(), &Patch::Merge(&served))
+        .await
+        .unwrap();
+    let refused = with(&["--force", "--yes"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let message = text(&refused.stderr);
+    assert!(
+        message.contains("kubectl govuc switchover told-first --to pdsa2"),
+        "{message}"
+    );
+    assert_eq!(stores.get("told-first").await.unwrap().spec.failover, None);
+}
+
+#[tokio::test]
+async fn the_plugin_follows_a_failover_to_its_receipt() {
+    let admin = installed(None).await;
+    let stores = lost(&admin, "followed").await;
+    let operator = async {
+        let asked = loop {
+            if let Some(asked) = stores.get("followed").await.unwrap().spec.failover {
+                break asked;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let done = json!({"status": {"failover": {
+            "id": asked.id, "state": "Done", "from": "pdsa1", "to": asked.to, "era": 2, "term": 5,
+            "lacks": {"extent": "Changes", "message": "what pdsa1 has stored"},
+            "passedOver": {"site": "pdsa1", "volume": "a", "term": 4},
+        }}});
+        stores
+            .patch_status("followed", &PatchParams::default(), &Patch::Merge(&done))
+            .await
+            .unwrap();
+    };
+    let person = tokio::task::spawn_blocking(|| {
+        govuc(&[
+            "failover",
+            "followed",
+            "--force",
+            "--yes",
+            "--to",
+            "pdsa2",
+            "--context",
+            "pdsa1",
+            "-o",
+            "json",
+        ])
+    });
+    let (person, ()) = tokio::join!(person, operator);
+    let person = person.unwrap();
+    assert!(person.status.success(), "{}", text(&person.stderr));
+    let before = text(&person.stderr);
+    assert!(
+        before.contains("what pdsa1 has stored since 2026-11-24T00:09:00Z"),
+        "{before}"
+    );
+    let receipt: Value = serde_json::from_slice(&person.stdout).unwrap();
+    assert_eq!(
+        (
+            &receipt["era"],
+            &receipt["passedOver"]["volume"],
+            &receipt["lacks"]["extent"]
+        ),
+        (&json!(2), &json!("a"), &json!("Changes"))
     );
 }

@@ -293,6 +293,8 @@ pub struct RecordedCopies {
     /// The site that took the store last; absent after a hand-over, until it is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
+    /// Whether it keeps its lease: it serves then, though it may not be reached from here.
+    pub leased: bool,
     /// The volume of the copy that has all that was stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
