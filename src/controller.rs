@@ -187,6 +187,7 @@ mod tests {
                 storage: Storage::default(),
                 capacity: 1,
                 switchover: None,
+                failover: None,
             },
         )
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
-    plugin::{approve, connect, plan, switchover, witness},
+    plugin::{approve, connect, failover, plan, switchover, witness},
 };
 
 /// Decide on agencies, tell what is planned, move stores between the sites, connect these, and set up their witness.
@@ -24,6 +24,8 @@ enum Command {
     Connect(connect::Arguments),
     /// Tell what waits for a maintenance window, why, and when it will happen.
     Plan(plan::Arguments),
+    /// Make a site primary although its copy may lack something: when the primary is lost. Says first what that is.
+    Failover(failover::Arguments),
     /// Move stores to the other site, losing nothing: one store, an agency's, or all.
     Switchover(switchover::Arguments),
     /// Write what the witness needs: a folder with settings, a certificate, a systemd unit and how to install them.
@@ -37,6 +39,7 @@ async fn main() -> ExitCode {
         Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
         Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
         Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Failover(arguments) => failover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Switchover(arguments) => switchover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Witness(arguments) => witness::run(arguments).await.map_err(|error| chain(&error)),
     };

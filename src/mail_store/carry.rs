@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use govuc_api::{MailStore, SwitchoverStatus};
+use govuc_api::{FailoverStatus, MailStore, RecordedCopies, SwitchoverStatus};
 use govuc_etcd::{
     Error,
     roles::{Reading, Roles},
@@ -13,81 +13,148 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
+    asked::{Heard, Step},
+    failover, recorded,
     status::Copy,
-    switchover::{self, Heard, Known, Step},
+    switchover,
 };
 use crate::{cluster, controller::chain, operator::Context, platform::Installation};
 
 /// For each question to etcd.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// How the switchover goes that is asked for last, if one ever was. What has ended is not asked about any more.
+/// The store's records, and where they are from.
+pub struct Records {
+    roles: Roles,
+    store: StoreName,
+    reading: Reading,
+}
+
+/// What is to be said of all that was asked, and of what etcd has.
+pub struct Heeded {
+    pub switchover: Option<SwitchoverStatus>,
+    pub failover: Option<FailoverStatus>,
+    pub recorded: Option<RecordedCopies>,
+}
+
+/// `None` when there is no etcd, or when it does not answer.
+pub async fn read(
+    object: &MailStore,
+    installation: &Installation,
+    context: &Context,
+) -> Result<Option<Records>, cluster::Error> {
+    // Made here also when nothing is asked: its watch calls the next reconcile.
+    let roles = context.roles.current(&context.cluster, installation).await?;
+    let (Some(roles), Ok(store)) = (roles, StoreName::try_from(object.name_any())) else {
+        return Ok(None);
+    };
+    match roles.read(&store, LIMIT).await {
+        Ok(reading) => Ok(Some(Records {
+            roles,
+            store,
+            reading,
+        })),
+        Err(error) => {
+            tracing::info!(store = %store, error = chain(&error), "the roles' etcd does not say who holds the store");
+            Ok(None)
+        }
+    }
+}
+
+/// How what was asked for goes, if anything ever was. What has ended is not asked about any more.
 pub async fn on(
     object: &MailStore,
     installation: &Installation,
-    copies: [&Copy; 2],
-    context: &Context,
-) -> Result<Option<SwitchoverStatus>, cluster::Error> {
-    // Made here also when nothing is asked: its watch calls the next reconcile.
-    let roles = context.roles.current(&context.cluster, installation).await?;
-    let previous = object
-        .status
-        .as_ref()
-        .and_then(|status| status.switchover.as_ref());
-    let Some(asked) = &object.spec.switchover else {
-        return Ok(previous.cloned());
+    (own, peer): (&Copy, &Copy),
+    records: Option<&Records>,
+) -> Heeded {
+    let now = Timestamp::now();
+    let previous = object.status.clone().unwrap_or_default();
+    let known = previous.recorded.as_ref();
+    let recorded = match records {
+        Some(records) => recorded::of(&records.reading.store, known, now),
+        None => known.cloned(),
     };
-    if let Some(ended) = previous.filter(|previous| previous.id == asked.id && previous.state.is_final()) {
-        return Ok(Some(ended.clone()));
-    }
-    let reading = match &roles {
-        Some(roles) => read(roles, &object.name_any()).await,
-        None => None,
+    let etcd = match records {
+        _ if !installation.leases() => Heard::TwoSite,
+        Some(records) => Heard::Reading(&records.reading),
+        None => Heard::Nothing,
     };
-    let known = Known {
-        own: &installation.own.name,
-        peer: &installation.peer.name,
-        etcd: match &reading {
-            _ if !installation.leases() => Heard::TwoSite,
-            Some((_, reading)) => Heard::Reading(reading),
-            None => Heard::Nothing,
-        },
-        primary_state: copies.into_iter().find_map(|copy| {
-            let status = copy.said.as_ref().ok()?;
-            (status.role == Role::Primary).then_some(status.state.as_str())
-        }),
-    };
-    let next = switchover::next(asked, previous, &known, Timestamp::now());
-    let (Some(step), Some(roles), Some((store, _))) = (&next.step, &roles, &reading) else {
-        return Ok(Some(next.status));
-    };
-    match carry_out(roles, store, step).await {
-        Ok(()) => {
-            tracing::info!(store = %store, operation = asked.id, to = asked.to, state = ?next.status.state, "switchover");
-            Ok(Some(next.status))
-        }
-        Err(error) => {
-            tracing::warn!(store = %store, operation = asked.id, error = chain(&error), "a switchover is not passed on");
+    let mut switchover = previous.switchover;
+    if let Some(asked) = &object.spec.switchover {
+        let known = switchover::Known {
+            own: &installation.own.name,
+            peer: &installation.peer.name,
+            etcd,
+            primary_state: [own, peer].into_iter().find_map(|copy| {
+                let status = copy.said.as_ref().ok()?;
+                (status.role == Role::Primary).then_some(status.state.as_str())
+            }),
+        };
+        let next = switchover::next(asked, switchover.as_ref(), &known, now);
+        if is_carried_out(records, next.step.as_ref(), &asked.id).await {
+            switchover = Some(next.status);
+        } else {
             // Asked or not: the next look at etcd tells.
-            Ok(previous.filter(|previous| previous.id == asked.id).cloned())
+            switchover = switchover.filter(|previous| previous.id == asked.id);
         }
+    }
+    let mut failover = previous.failover;
+    if let Some(asked) = &object.spec.failover {
+        let known = failover::Known {
+            store: &object.name_any(),
+            own,
+            peer,
+            etcd,
+            recorded: recorded.as_ref(),
+        };
+        let next = failover::next(asked, failover.as_ref(), &known, now);
+        if is_carried_out(records, next.step.as_ref(), &asked.id).await {
+            failover = Some(next.status);
+        } else {
+            failover = failover.filter(|previous| previous.id == asked.id);
+        }
+    }
+    Heeded {
+        switchover,
+        failover,
+        recorded,
     }
 }
 
-async fn read(roles: &Roles, store: &str) -> Option<(StoreName, Reading)> {
-    let store = StoreName::try_from(store).ok()?;
-    match roles.read(&store, LIMIT).await {
-        Ok(reading) => Some((store, reading)),
+/// Whether what is to be written into etcd is there; true when nothing is to be.
+async fn is_carried_out(records: Option<&Records>, step: Option<&Step>, operation: &str) -> bool {
+    let (Some(records), Some(step)) = (records, step) else {
+        return true;
+    };
+    let store = &records.store;
+    match records.carry_out(step).await {
+        Ok(()) => {
+            tracing::info!(%store, operation, ?step, "what was asked of the store is passed on");
+            true
+        }
         Err(error) => {
-            tracing::info!(store = %store, error = chain(&error), "the roles' etcd does not say who holds the store");
-            None
+            tracing::warn!(%store, operation, error = chain(&error), "what was asked of the store is not passed on");
+            false
         }
     }
 }
 
-async fn carry_out(roles: &Roles, store: &StoreName, step: &Step) -> Result<(), Error> {
-    match step {
-        Step::Ask { want, replaced } => roles.put_want(store, want, *replaced, LIMIT).await.map(drop),
-        Step::GiveUp { asked, outcome } => roles.answer_want(store, *asked, outcome, LIMIT).await,
+impl Records {
+    async fn carry_out(&self, step: &Step) -> Result<(), Error> {
+        let Self { roles, store, .. } = self;
+        match step {
+            Step::Ask { want, replaced } => roles.put_want(store, want, *replaced, LIMIT).await.map(drop),
+            Step::Force {
+                want,
+                replaced,
+                era,
+                expected,
+            } => roles
+                .force(store, want, *replaced, era, *expected, LIMIT)
+                .await
+                .map(drop),
+            Step::GiveUp { asked, outcome } => roles.answer_want(store, *asked, outcome, LIMIT).await,
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! A store at the own site: the pod of guard and Cyrus, and what reaches it.
 
+mod asked;
 mod carry;
 pub mod desired;
+pub mod failover;
 pub mod guard;
 pub mod plan;
 mod reconcile;
+pub mod recorded;
 mod restart;
 pub mod status;
 mod store;

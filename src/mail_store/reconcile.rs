@@ -168,19 +168,22 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     };
     let Rollout { objects, held } = Rollout::of(planned, &running, &windows, now, in_step).await;
     let applied = objects.apply(cluster, running).await?;
-    let (own, peer) = tokio::join!(
+    let (own, peer, records) = tokio::join!(
         copy(&joined.material, name, site),
         copy(&joined.material, name, &installation.peer.name),
+        carry::read(object, &installation, context),
     );
     let primary = status::primary(&own, &peer);
-    let switchover = carry::on(object, &installation, [&own, &peer], context).await?;
+    let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref()).await;
     let listed = listed(&store, primary, &installation, &joined.material).await;
     Ok(Stage::Made(Box::new(Copies {
         pod_ready: applied.stateful_sets.iter().all(workload::stateful_set_is_ready),
         own,
         peer,
         listed,
-        switchover,
+        switchover: heeded.switchover,
+        failover: heeded.failover,
+        recorded: heeded.recorded,
         held,
     })))
 }

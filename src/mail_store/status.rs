@@ -1,7 +1,7 @@
 //! What a MailStore says of the own site, and of the copies it can ask: pure.
 
 use govuc_api::{
-    CopyState, MailStore, MailStoreStatus, StoreCopy, SwitchoverStatus,
+    CopyState, FailoverStatus, MailStore, MailStoreStatus, RecordedCopies, StoreCopy, SwitchoverStatus,
     conditions::{reasons, types},
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
@@ -11,6 +11,9 @@ use crate::{
     conditions::{Conditions, Word, begun, kept},
     maintenance::Held,
 };
+
+/// As the protocol calls it, and so a guard.
+const QUARANTINE: &str = "Quarantine";
 
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,10 @@ pub struct Copies {
     pub switchover: Option<SwitchoverStatus>,
     /// The restart that waits.
     pub held: Held,
+    /// The same.
+    pub failover: Option<FailoverStatus>,
+    /// What etcd has, or had when it answered last.
+    pub recorded: Option<RecordedCopies>,
 }
 
 /// One site's guard.
@@ -70,10 +77,12 @@ impl Copies {
         serves(self).is_true() && replicated([&self.own, &self.peer]).is_true() && !self.moving()
     }
 
-    /// A switchover has not ended.
+    /// What was asked for has not ended.
     pub fn moving(&self) -> bool {
         let switchover = self.switchover.as_ref();
+        let failover = self.failover.as_ref();
         switchover.is_some_and(|switchover| !switchover.state.is_final())
+            || failover.is_some_and(|failover| !failover.state.is_final())
     }
 }
 
@@ -118,6 +127,8 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .into(),
         switchover: copies.switchover.clone(),
         pending: copies.held.pending.clone(),
+        failover: copies.failover.clone(),
+        recorded: copies.recorded.clone(),
         conditions: conditions.finish(),
     }
 }
@@ -141,6 +152,11 @@ fn serves(copies: &Copies) -> Word {
         return Word::no(reasons::STORE_NOT_READY, error.clone());
     }
     match status.role {
+        // Without an engine its pod is never ready.
+        Role::Follower if status.state == QUARANTINE => Word::no(
+            reasons::QUARANTINE,
+            "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is",
+        ),
         _ if !copies.pod_ready => Word::no(reasons::STORE_NOT_READY, "the store's pod is not ready"),
         Role::Primary if status.gate_open => Word::yes(reasons::PRIMARY, "this site's copy takes clients"),
         Role::Primary => Word::no(
@@ -183,6 +199,7 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
             name: copy.site.clone(),
             volume: Some(status.volume.clone()),
             state: match (status.role, &status.replication) {
+                (Role::Follower, _) if status.state == QUARANTINE => CopyState::Quarantine,
                 (Role::Follower, _) => CopyState::Follower,
                 (Role::Primary, _) if !status.gate_open => CopyState::Unknown,
                 (Role::Primary, Some(replication)) if replication.state == ReplicationState::Paired => {
@@ -219,6 +236,7 @@ pub(super) mod tests {
                 storage: Storage::default(),
                 capacity: 1,
                 switchover: None,
+                failover: None,
             },
         );
         object.metadata.generation = Some(2);
@@ -266,6 +284,8 @@ pub(super) mod tests {
             listed: Some(Ok(())),
             switchover: None,
             held: Held::default(),
+            failover: None,
+            recorded: None,
         }
     }
 
@@ -332,12 +352,36 @@ pub(super) mod tests {
             listed: None,
             switchover: None,
             held: Held::default(),
+            failover: None,
+            recorded: None,
         };
         let status = said(copies);
         assert!(is_true(&status.conditions, types::READY));
         assert!(is_true(&status.conditions, types::REPLICATED));
         let states: Vec<CopyState> = status.sites.iter().map(|site| site.state).collect();
         assert_eq!(states, [CopyState::Follower, CopyState::Paired]);
+    }
+
+    #[test]
+    fn a_copy_that_is_left_as_it_is_is_no_follower() {
+        let mut copies = well();
+        copies.pod_ready = false;
+        copies.own.said = Ok(Status {
+            state: "Quarantine".into(),
+            ..guard("pdsa1", Role::Follower, false)
+        });
+        copies.peer.said = Ok(guard("pdsa2", Role::Primary, false));
+        let status = said(copies);
+        assert_eq!(status.sites[0].state, CopyState::Quarantine);
+        let ready = status
+            .conditions
+            .iter()
+            .find(|it| it.type_ == types::READY)
+            .unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", reasons::QUARANTINE)
+        );
     }
 
     #[test]

@@ -8,14 +8,10 @@ use govuc_etcd::{Revision, roles::Reading};
 use govuc_roles::{
     Site,
     record::{OperationId, Outcome, OutcomeRecord, Want, WantedChange},
-    timing::Timing,
 };
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
-/// A guard is given no longer to begin, in seconds: nobody waits for a store that moves by itself later.
-const BEGIN_WITHIN: i64 = 60;
-/// What was begun in time may go on for as long, in seconds.
-const AT_MOST: i64 = Timing::PROTOCOL.switchover.as_secs() as i64 + 5;
+use super::asked::{self, Heard, Step};
 
 /// What is known when it is decided how to go on.
 pub struct Known<'a> {
@@ -26,29 +22,12 @@ pub struct Known<'a> {
     pub primary_state: Option<&'a str>,
 }
 
-/// What etcd has of the store.
-pub enum Heard<'a> {
-    /// There is no etcd: no store changes sides.
-    TwoSite,
-    Nothing,
-    Reading(&'a Reading),
-}
-
 /// How it goes on.
 #[derive(Debug, PartialEq)]
 pub struct Next {
     pub step: Option<Step>,
     /// What is to be said; once the step is done, if there is one.
     pub status: SwitchoverStatus,
-}
-
-/// What is written into etcd.
-#[derive(Debug, PartialEq)]
-pub enum Step {
-    /// Asks the guards, in the place of what was asked last.
-    Ask { want: Box<Want>, replaced: Revision },
-    /// Answers in the place of the guards, none of which did.
-    GiveUp { asked: Revision, outcome: OutcomeRecord },
 }
 
 /// `previous` is what the object's status says of the switchover that was asked for last.
@@ -120,8 +99,7 @@ impl Course<'_> {
             let term = store.state.as_ref().map(|state| state.record.term.0);
             return self.ended(&outcome.record, holder, term);
         }
-        let seconds = self.now.as_second();
-        let over = |want: &Want| seconds > i64::try_from(want.not_after).unwrap_or(i64::MAX) + AT_MOST;
+        let over = |want: &Want| asked::is_over(want, self.now);
         match &store.want {
             Some(want) if mine(&want.record.operation) => {
                 if over(&want.record) {
@@ -172,14 +150,13 @@ impl Course<'_> {
         let (Some(era), Ok(to)) = (&reading.era, Site::try_from(self.asked.to.clone())) else {
             return self.goes_on(SwitchoverState::Pending, "no guard has asked the roles' etcd yet");
         };
-        let until = not_after.as_second().min(self.now.as_second() + BEGIN_WITHIN);
         let want = Want {
             operation: OperationId(self.asked.id.clone()),
             change: WantedChange::Switchover,
             to,
             era: era.record.era,
             by: format!("the operator of {own}"),
-            not_after: u64::try_from(until).unwrap_or_default(),
+            not_after: asked::until(not_after, self.now),
         };
         self.status.asked_at = Some(Time(self.now));
         let next = self.goes_on(SwitchoverState::Pending, "the primary is asked");

@@ -16,6 +16,7 @@ use govuc_wire::names::{MAIL_NAMESPACE, MTA_NAMESPACE, SYSTEM_NAMESPACE};
 pub(super) const OPERATOR: &str = OPERATOR_ACCOUNT;
 const APPROVER: &str = "govuc-approver";
 const STORE_OPERATOR: &str = "govuc-store-operator";
+const FAILOVER_OPERATOR: &str = "govuc-failover-operator";
 const PIPELINE: &str = "govuc-pipeline";
 
 const GROUP: &str = govuc_api::GROUP;
@@ -152,7 +153,7 @@ fn part_rules() -> Vec<PolicyRule> {
     ]
 }
 
-/// Roles for people. The first four are bound in an agency's namespace by the operator; the last three are bound by the
+/// Roles for people. The first four are bound in an agency's namespace by the operator; the last four are bound by the
 /// platform team.
 fn people() -> Vec<(&'static str, Vec<PolicyRule>)> {
     let mailboxes = |verbs: &[&str]| rule(GROUP, &["mailboxes"], verbs);
@@ -200,6 +201,18 @@ fn people() -> Vec<(&'static str, Vec<PolicyRule>)> {
                     &["get", "list", "watch", "patch", "switchover"],
                 ),
                 rule(GROUP, &["platforms", "agencies"], &READ),
+            ],
+        ),
+        // Apart from the role before it: whoever moves stores loses nothing, and this one decides what is given up.
+        (
+            FAILOVER_OPERATOR,
+            vec![
+                rule(
+                    GROUP,
+                    &["mailstores"],
+                    &["get", "list", "watch", "patch", "failover"],
+                ),
+                rule(GROUP, &["platforms"], &READ),
             ],
         ),
         // It never holds `approve`: with it a replace would remove an approval silently.

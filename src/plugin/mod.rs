@@ -3,9 +3,12 @@
 pub mod approve;
 pub mod connect;
 mod contexts;
+pub mod failover;
 mod output;
 pub mod plan;
+mod stores;
 pub mod switchover;
 pub mod witness;
 
 pub use contexts::Error as ContextError;
+pub use stores::Error as StoresError;

@@ -4,31 +4,20 @@ use std::{fmt, time::Duration};
 
 use clap::{ArgGroup, Args};
 use futures::{StreamExt, stream};
-use govuc_api::{
-    Agency, MailStore, PLATFORM, Platform, RolesMode, SwitchoverState, SwitchoverStatus, conditions::types,
-};
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
+use govuc_api::{Agency, MailStore, SwitchoverState, SwitchoverStatus, conditions::types};
+use kube::{Api, ResourceExt};
 use serde::Serialize;
-use serde_json::json;
-use tokio::{
-    signal,
-    time::{Instant, sleep},
-};
+use tokio::{signal, time::Instant};
 use uuid::Uuid;
 
 use super::{
     contexts::{self, Context},
     output::{self, Format},
+    stores::{self, Wish, missing, read, span, tenths},
 };
 use crate::{conditions, controller::chain};
 
-/// Owns `spec.switchover`, and nothing else: so whoever applies the store again leaves it alone.
 const MANAGER: &str = "govuc-switchover";
-const POLL: Duration = Duration::from_millis(250);
 /// What has begun ends within as much, so as much is kept of the time there is.
 const UNDER_WAY: Duration = Duration::from_secs(50);
 /// The guards are given this long to begin, at least and at most.
@@ -85,25 +74,8 @@ struct Receipt {
 pub enum Error {
     #[error(transparent)]
     Context(#[from] contexts::Error),
-    #[error("{context}: {what} can't be read")]
-    Read {
-        context: String,
-        what: &'static str,
-        source: Box<kube::Error>,
-    },
-    #[error("{context}: there is no {what}: see kubectl get {kinds}")]
-    Missing {
-        context: String,
-        what: String,
-        kinds: &'static str,
-    },
-    #[error("--to is {to:?}, and the sites are {sites}: write one of them")]
-    SiteUnknown { to: String, sites: String },
-    #[error(
-        "Platform's spec.roles.mode is TwoSite: without a witness no store changes sides. Set up a witness first: \
-         kubectl govuc witness --help"
-    )]
-    TwoSite,
+    #[error(transparent)]
+    Stores(#[from] stores::Error),
     #[error("agency {0} is on no store yet: see kubectl get agency {0}")]
     NoStores(String),
     #[error("{}", .0.join("\n       "))]
@@ -131,7 +103,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Some(context) = contexts.pop() else {
         return Ok(());
     };
-    site_can_take(&context, &arguments.to).await?;
+    stores::site_can_take(&context, &arguments.to).await?;
     let stores = chosen(&context, &arguments).await?;
     let operation = format!("sw-{}", &Uuid::new_v4().simple().to_string()[..12]);
     let all = stream::iter(stores.iter().cloned())
@@ -174,45 +146,13 @@ fn print(arguments: &Arguments, receipts: &[Receipt]) -> Result<(), output::Erro
     }
 }
 
-async fn site_can_take(context: &Context, to: &str) -> Result<(), Error> {
-    let platforms: Api<Platform> = Api::all(context.client.clone());
-    let platform = platforms
-        .get_opt(PLATFORM)
-        .await
-        .map_err(read(context, "the Platform"))?
-        .ok_or_else(|| missing(context, "Platform", "platforms"))?;
-    let sites: Vec<&str> = platform
-        .spec
-        .sites
-        .iter()
-        .map(|site| site.name.as_str())
-        .collect();
-    if !sites.contains(&to) {
-        return Err(Error::SiteUnknown {
-            to: to.to_owned(),
-            sites: sites.join(" and "),
-        });
-    }
-    match platform.spec.roles.mode {
-        RolesMode::Witness => Ok(()),
-        RolesMode::TwoSite => Err(Error::TwoSite),
-    }
-}
-
 /// The stores that are meant. Of several, those that are at the site already need nothing.
 async fn chosen(context: &Context, arguments: &Arguments) -> Result<Vec<MailStore>, Error> {
-    let stores: Api<MailStore> = Api::all(context.client.clone());
-    if let Some(name) = &arguments.store {
-        let store = stores.get_opt(name).await.map_err(read(context, "the store"))?;
-        let store = store.ok_or_else(|| missing(context, &format!("mailstore {name}"), "mailstores"))?;
-        return Ok(vec![store]);
+    let list = stores::named(context, arguments.store.as_deref()).await?;
+    if arguments.store.is_some() {
+        return Ok(list);
     }
-    let list = stores
-        .list(&ListParams::default())
-        .await
-        .map_err(read(context, "the list of stores"))?;
     let elsewhere = list
-        .items
         .into_iter()
         .filter(|store| refusal(store, &arguments.to) != Some(Refusal::Already));
     let Some(name) = &arguments.agency else {
@@ -299,49 +239,40 @@ async fn move_one(context: &Context, arguments: &Arguments, operation: &str, sto
     if let Some(refusal) = refusal(&store, &arguments.to) {
         return receipt(SwitchoverState::Refused, refusal.to_string());
     }
-    let stores: Api<MailStore> = Api::all(context.client.clone());
-    let begin = arguments
-        .timeout
-        .saturating_sub(UNDER_WAY)
-        .clamp(BEGIN_LEAST, BEGIN_MOST);
-    let body = json!({
-        "apiVersion": MailStore::api_version(&()),
-        "kind": MailStore::kind(&()),
-        // An apply makes what is missing; a store that has gone must not come back.
-        "metadata": {"uid": store.uid()},
-        "spec": {"switchover": {
-            "id": operation,
-            "to": arguments.to,
-            "notAfter": Time(Timestamp::now() + begin),
-        }},
-    });
-    let params = PatchParams::apply(MANAGER).force();
-    if let Err(error) = stores.patch(&name, &params, &Patch::Apply(&body)).await {
+    let wish = Wish {
+        field: "switchover",
+        manager: MANAGER,
+        operation,
+        to: &arguments.to,
+        begin: arguments
+            .timeout
+            .saturating_sub(UNDER_WAY)
+            .clamp(BEGIN_LEAST, BEGIN_MOST),
+    };
+    if let Err(error) = stores::ask(context, &store, &wish).await {
         return receipt(SwitchoverState::Refused, chain(&error));
     }
     let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
     tell(&format!("asked for as {operation}"));
     let mut said: Option<SwitchoverStatus> = None;
-    while began.elapsed() < arguments.timeout {
-        // An API server that does not answer for a moment has not forgotten it.
-        if let Ok(Some(store)) = stores.get_opt(&name).await
-            && let Some(now) = store.status.and_then(|status| status.switchover)
-            && now.id == operation
-        {
-            if now.state.is_final() {
-                return Receipt {
-                    from: now.from,
-                    term: now.term,
-                    digest: now.digest,
-                    ..receipt(now.state, now.message)
-                };
-            }
-            if said.as_ref() != Some(&now) {
-                tell(&format!("{:?}: {}", now.state, now.message));
-                said = Some(now);
-            }
+    let end = stores::follow(context, &name, began + arguments.timeout, |store| {
+        let now = store.status?.switchover.filter(|now| now.id == operation)?;
+        if now.state.is_final() {
+            return Some(now);
         }
-        sleep(POLL).await;
+        if said.as_ref() != Some(&now) {
+            tell(&format!("{:?}: {}", now.state, now.message));
+            said = Some(now);
+        }
+        None
+    });
+    if let Some(end) = end.await {
+        return Receipt {
+            from: end.from,
+            term: end.term,
+            digest: end.digest,
+            ..receipt(end.state, end.message)
+        };
     }
     let state = said.map_or(SwitchoverState::Pending, |said| said.state);
     receipt(
@@ -379,39 +310,11 @@ impl fmt::Display for Receipt {
     }
 }
 
-fn tenths(span: Duration) -> f64 {
-    (span.as_secs_f64() * 10.0).round() / 10.0
-}
-
-/// As `90s` or `2m`.
-fn span(text: &str) -> Result<Duration, String> {
-    text.parse::<kube::core::Duration>()
-        .map(Duration::from)
-        .map_err(|_| format!("{text:?} is no span: write for example 90s"))
-}
-
-fn read(context: &Context, what: &'static str) -> impl FnOnce(kube::Error) -> Error {
-    let context = context.label().to_owned();
-    move |source| Error::Read {
-        context,
-        what,
-        source: Box::new(source),
-    }
-}
-
-fn missing(context: &Context, what: &str, kinds: &'static str) -> Error {
-    Error::Missing {
-        context: context.label().to_owned(),
-        what: what.to_owned(),
-        kinds,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     fn store(status: Value) -> MailStore {
         serde_json::from_value(json!({

@@ -27,6 +27,8 @@ pub const APPROVER: &str = "approver";
 pub const PIPELINE: &str = "pipeline";
 /// May move stores.
 pub const MOVER: &str = "mover";
+/// May decide that a store does without what only the lost site has.
+pub const RECOVERER: &str = "recoverer";
 /// May apply for an agency and write stores, and nothing more.
 pub const APPLICANT: &str = "aminah";
 
@@ -79,6 +81,7 @@ async fn install() {
         (APPROVER, "govuc-approver"),
         (PIPELINE, "govuc-pipeline"),
         (MOVER, "govuc-store-operator"),
+        (RECOVERER, "govuc-failover-operator"),
         (APPLICANT, "test-applicant"),
     ] {
         bind(&client, user, role).await;
@@ -143,6 +146,8 @@ async fn policies_in_force(client: &Client) {
         "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {},
         "spec": {"preferredSite": "pdsa1"},
     });
+    let mut forced = away.clone();
+    forced["spec"]["failover"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
     away["spec"]["switchover"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
     // There is one Platform, by its name.
     let mut past = example("platform.yaml");
@@ -152,6 +157,7 @@ async fn policies_in_force(client: &Client) {
     for (mut object, policy) in [
         (past, "govuc-maintenance-window"),
         (away, "govuc-switchover-site"),
+        (forced, "govuc-failover-site"),
         (stray, "govuc-mailbox-namespace"),
         (outside, "govuc-mailbox-policy"),
         (nowhere, "govuc-site-exists"),

@@ -10,6 +10,7 @@ mod bad_input;
 mod changes;
 mod cluster;
 mod connect;
+mod failover;
 mod mailbox_policy;
 mod maintenance;
 mod roles;

@@ -94,6 +94,7 @@ fn a_store_gets_what_is_committed() {
             storage: Storage::default(),
             capacity: 30_000,
             switchover: None,
+            failover: None,
         },
     );
     object.metadata.uid = Some("uid".into());

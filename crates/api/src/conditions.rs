@@ -82,6 +82,8 @@ pub mod reasons {
     pub const PRIMARY: &str = "Primary";
     /// This site's copy follows the primary.
     pub const FOLLOWER: &str = "Follower";
+    /// This site's copy was passed over by a failover: it is left as it is until what it has alone is merged.
+    pub const QUARANTINE: &str = "Quarantine";
     /// The copies are equal.
     pub const IN_STEP: &str = "InStep";
     /// The copy at the other site may not have all that is stored.

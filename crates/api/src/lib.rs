@@ -13,8 +13,9 @@ pub use agency::{
     DecisionKind, Domain, ExistingContract, PlacedStore, Placement, Subject, SubjectKind, Translated,
 };
 pub use mail_store::{
-    CopyState, MailStore, MailStoreSpec, MailStoreStatus, Storage, StoreCopy, StoreUse, Switchover,
-    SwitchoverState, SwitchoverStatus,
+    CopyState, Extent, Failover, FailoverState, FailoverStatus, Lack, MailStore, MailStoreSpec,
+    MailStoreStatus, PassedOver, RecordedCopies, Storage, StoreCopy, StoreUse, Switchover, SwitchoverState,
+    SwitchoverStatus,
 };
 pub use mailbox::{
     FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus, Quota,

@@ -26,6 +26,7 @@ use crate::maintenance::PendingRestart;
     printcolumn(name = "Term", type_ = "integer", json_path = ".status.term"),
     printcolumn(name = "Size", type_ = "string", json_path = ".spec.storage.size"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Failover", type_ = "string", json_path = ".status.failover.state", priority = 1),
     printcolumn(name = "Switchover", type_ = "string", json_path = ".status.switchover.state", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
@@ -55,6 +56,9 @@ pub struct MailStoreSpec {
     /// A planned switchover that is asked for, once. Written by `kubectl govuc switchover`; files leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switchover: Option<Switchover>,
+    /// A failover that a person decides on, once. Written by `kubectl govuc failover`; files leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Failover>,
 }
 
 /// A planned switchover: nothing stored is lost, or it does not happen.
@@ -66,6 +70,24 @@ pub struct MailStoreSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Switchover {
     /// Names the operation here, in etcd, in the guards' logs and in the status. Another id is another switchover.
+    #[schemars(schema_with = "crate::schema::operation")]
+    pub id: String,
+    /// The site that is to be primary.
+    #[schemars(schema_with = "crate::schema::label")]
+    pub to: String,
+    /// It is not begun after this.
+    pub not_after: Time,
+}
+
+/// A site is made primary although its copy may lack something: a person has decided to do without that.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("self.id == oldSelf.id ? self == oldSelf : true")
+        .message(Message::Expression("'failover ' + oldSelf.id + ' is asked for already and stays as it is: ask for another with another id, as kubectl govuc failover does'".into()))
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Failover {
+    /// Names the operation here, in etcd, in the guards' logs and in the status. Another id is another failover.
     #[schemars(schema_with = "crate::schema::operation")]
     pub id: String,
     /// The site that is to be primary.
@@ -123,6 +145,12 @@ pub struct MailStoreStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["part".into()]))]
     pub pending: Vec<PendingRestart>,
+    /// The failover that was asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<FailoverStatus>,
+    /// What the roles' etcd has of the copies, as it said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedCopies>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -184,6 +212,121 @@ impl SwitchoverState {
     }
 }
 
+/// How far a failover is, or how it ended.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FailoverStatus {
+    pub id: String,
+    pub state: FailoverState,
+    /// What is done now or was wrong, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The site that took the store last before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    pub to: String,
+    /// What the copy there lacked when the guards were asked, as far as was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<Lack>,
+    /// The era that began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub era: Option<i64>,
+    /// The term that began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<i64>,
+    /// The copy that was passed over: what it has alone is nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<PassedOver>,
+    /// When the store's guards were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
+/// Where a failover is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailoverState {
+    /// The site does not serve yet.
+    Pending,
+    /// The site is primary.
+    Done,
+    /// Nothing was begun; the message says why.
+    Refused,
+    /// The site did not take the store in time.
+    Expired,
+}
+
+impl FailoverState {
+    /// Nothing more comes.
+    pub fn is_final(self) -> bool {
+        match self {
+            FailoverState::Pending => false,
+            FailoverState::Done | FailoverState::Refused | FailoverState::Expired => true,
+        }
+    }
+}
+
+/// What a copy lacks of what was stored.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Lack {
+    pub extent: Extent,
+    /// For people.
+    pub message: String,
+    /// What was stored before that it has; absent when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+/// How much a copy lacks.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Etcd has it recorded to have all that was stored.
+    Nothing,
+    /// It was in step under this primary, and is not any more.
+    Changes,
+    /// Nobody knows, up to everything.
+    Unknown,
+}
+
+/// What the roles' etcd has of a store's copies. It counts when the primary does not answer.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedCopies {
+    pub era: i64,
+    pub term: i64,
+    /// The site that took the store last; absent after a hand-over, until it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// Whether it keeps its lease: it serves then, though it may not be reached from here.
+    pub leased: bool,
+    /// The volume of the copy that has all that was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    /// Whether the other copy has it too.
+    pub paired: bool,
+    /// The volume of the other copy, if it ever was in step in this term.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_volume: Option<String>,
+    /// Since when it is not in step any more, if that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_since: Option<Time>,
+    /// A copy that was passed over by a failover, and not merged since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<PassedOver>,
+}
+
+/// A copy that may have stored mail which the primary lacks.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PassedOver {
+    pub site: String,
+    pub volume: String,
+    /// The last term that it served.
+    pub term: i64,
+}
+
 /// A store's copy at a site.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -205,6 +348,8 @@ pub enum CopyState {
     Alone,
     /// Takes what the primary sends.
     Follower,
+    /// It was passed over by a failover and may have mail that the primary lacks: it is left as it is.
+    Quarantine,
     /// Does not serve, or does not answer.
     Unknown,
 }

@@ -20,7 +20,7 @@ use govuc_etcd::{
 };
 use govuc_roles::{
     Era, StoreName,
-    record::{OperationId, Outcome, StateRecord, Want, WantedChange},
+    record::{EraRecord, OperationId, Outcome, StateRecord, Want, WantedChange},
     timing::Timing,
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
@@ -102,6 +102,41 @@ impl World {
         let limit = Duration::from_secs(5);
         let asked = self.roles.put_want(store, want, Revision::ABSENT, limit);
         self.runtime.block_on(asked).unwrap();
+    }
+
+    /// As a person does who gives up what the primary has alone: the era is raised with it.
+    fn force(&self, operation: &str, to: &str) -> Want {
+        let store = StoreName::try_from(STORE).unwrap();
+        let limit = Duration::from_secs(5);
+        let before = self.runtime.block_on(self.roles.read(&store, limit)).unwrap();
+        let read = before.era.unwrap();
+        let era = EraRecord {
+            era: Era(read.record.era.0 + 1),
+            ..read.record
+        };
+        let want = Want {
+            operation: OperationId(operation.into()),
+            change: WantedChange::Force,
+            to: to.to_owned().try_into().unwrap(),
+            era: era.era,
+            by: "a test".into(),
+            not_after: u64::MAX,
+        };
+        let asked = self
+            .roles
+            .force(&store, &want, Revision::ABSENT, &era, read.revision, limit);
+        self.runtime.block_on(asked).unwrap();
+        want
+    }
+
+    /// The store at pdsa1, which has stored something that pdsa2 lacks.
+    fn behind() -> Self {
+        let mut world = Self::paired();
+        world.two.kill();
+        world.one.sync();
+        world.one.wait_for_state(&world.authority, "Alone");
+        assert!(!world.state().paired);
+        world
     }
 
     fn state(&self) -> StateRecord {
@@ -312,6 +347,69 @@ fn a_wanted_switchover_leaves_a_receipt_and_is_answered() {
     });
     assert_eq!(outcome.outcome, Outcome::Refused);
     assert_eq!(world.status(&world.two).term, 2);
+}
+
+#[test]
+fn a_copy_that_is_behind_is_promoted_by_force_and_the_lost_primary_is_left_as_it_is() {
+    let mut world = World::behind();
+    let lost = world.status(&world.one).volume;
+    world.one.kill();
+    world.two.start();
+    let want = world.force("op-1", "pdsa2");
+    let status = world.two.wait_for_state(&world.authority, "Alone");
+    assert_eq!((status.role, status.era, status.term), (Role::Primary, 2, 2));
+    assert_eq!(world.two.durable(), (2, 2));
+    let outcome = eventually("an answer", || world.records().outcome).record;
+    assert_eq!(
+        (outcome.operation, outcome.outcome),
+        (want.operation, Outcome::Done)
+    );
+    let state = world.state();
+    assert_eq!(holder(&state), Some("pdsa2"));
+    let unmerged = state.unmerged.unwrap();
+    assert_eq!(
+        (
+            unmerged.site.as_str(),
+            unmerged.volume.0.as_str(),
+            unmerged.term.0
+        ),
+        ("pdsa1", lost.as_str(), 1)
+    );
+
+    // What it has alone is kept: it serves nobody, and nothing is synced over it.
+    let had = world.one.engine.lines().len();
+    world.one.start();
+    world.one.wait_for_state(&world.authority, "Quarantine");
+    for _ in 0..3 {
+        assert!(!world.two.sync(), "the lost primary's copy took a sync");
+        sleep(Timing::PROTOCOL.renew);
+        let returned = world.status(&world.one);
+        assert_eq!(
+            (returned.state.as_str(), returned.role, returned.gate_open),
+            ("Quarantine", Role::Follower, false)
+        );
+    }
+    assert_eq!(world.one.engine.lines().len(), had);
+    assert_eq!(world.one.durable(), (2, 2));
+    assert!(!world.state().paired);
+    assert_eq!(world.status(&world.two).term, 2);
+}
+
+#[test]
+fn a_primary_that_goes_on_when_its_store_is_forced_away_shuts_first() {
+    let mut world = World::behind();
+    let mut user = world.runtime.block_on(world.one.imap(&world.authority));
+    assert_eq!(world.runtime.block_on(line(&mut user)), "* OK ready");
+    // It is there and its peer can't reach it, as when the line between the sites is cut.
+    world.one.signal_alive(Signal::SIGSTOP);
+    world.two.start();
+    sleep(Duration::from_secs(1));
+    world.force("op-1", "pdsa2");
+    world.one.signal_alive(Signal::SIGCONT);
+    assert_eq!(world.runtime.block_on(line(&mut user)), "");
+    let status = world.two.wait_for_state(&world.authority, "Alone");
+    assert_eq!((status.era, status.term), (2, 2));
+    world.one.wait_for_state(&world.authority, "Quarantine");
 }
 
 #[test]

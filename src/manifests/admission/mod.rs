@@ -56,11 +56,9 @@ pub(super) fn objects() -> Result<Vec<Value>, Error> {
         mailbox::addresses(),
         mailbox::policy_config_map(),
         platform::windows(),
-        store::switchover(),
-        store::switchover_site(),
     ];
     let mut objects = Vec::new();
-    for policy in policies {
+    for policy in policies.into_iter().chain(store::policies()) {
         objects.push(value(&policy.binding())?);
         objects.push(value(&policy.policy())?);
     }

@@ -72,6 +72,31 @@ async fn every_field_of_a_store_is_judged() {
                 json!({"id": "sw-1", "to": "pdsa2", "notAfter": "tomorrow"}),
                 &["spec.switchover.notAfter", "date-time"],
             ),
+            case(
+                "/spec/failover",
+                json!({"to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.failover.id: Required"],
+            ),
+            case(
+                "/spec/failover",
+                json!({"id": "Now!", "to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.failover.id", "Now!", "for example sw-"],
+            ),
+            case(
+                "/spec/failover",
+                json!({"id": "fo-1", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.failover.to", "pdsa9", "pdsa1 and pdsa2"],
+            ),
+            case(
+                "/spec/failover",
+                json!({"id": "fo-1", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.failover.to: Required"],
+            ),
+            case(
+                "/spec/failover",
+                json!({"id": "fo-1", "to": "pdsa2", "notAfter": "tomorrow"}),
+                &["spec.failover.notAfter", "date-time"],
+            ),
         ],
     )
     .await;

@@ -7,7 +7,11 @@ use govuc_etcd::{
     roles::{Registered, Registration, commitment},
     testbed::Testbed,
 };
-use govuc_roles::{Commitment, Transaction, record::Session, timing::Moment};
+use govuc_roles::{
+    Commitment, Era, Transaction,
+    record::{Session, Want, WantedChange},
+    timing::Moment,
+};
 
 use crate::{
     LIMIT, eventually,
@@ -202,4 +206,38 @@ async fn a_restored_volume_is_found_out_when_it_registers() {
     assert_eq!(register("b", 1).await, Registered::Latest);
     let slots = roles.read(&mail, LIMIT).await.unwrap().store.slots;
     assert_eq!(slots[&site("pdsa1")].record.0, copy("b", 1));
+}
+
+#[tokio::test]
+async fn a_forced_failover_raises_the_era_and_refuses_whoever_decided_before() {
+    let bed = Testbed::start(1).await;
+    let etcd = Etcd::connect(bed.settings(), LIMIT).await.unwrap();
+    let (roles, mail) = (begun(&etcd).await, store("mail-1"));
+    let before = roles.read(&mail, LIMIT).await.unwrap();
+    let era_put = before.era.unwrap().revision;
+    let asked = Want {
+        change: WantedChange::Force,
+        era: Era(2),
+        ..want("one", "pdsa2")
+    };
+    let expected = store::expected(&roles, &mail).await;
+    roles
+        .force(&mail, &asked, Revision::ABSENT, &era(2), era_put, LIMIT)
+        .await
+        .unwrap();
+    let after = roles.read(&mail, LIMIT).await.unwrap();
+    assert_eq!(after.era.unwrap().record, era(2));
+    assert_eq!(after.store.want.unwrap().record, asked);
+    let late = roles
+        .acquire(&mail, expected, &claim("pdsa1", 1), TTL, || (), LIMIT)
+        .await;
+    assert!(matches!(late, Err(Error::Refused(_))), "{late:?}");
+
+    // Of another store, by whoever had read the era before: neither is done.
+    let other = store("mail-2");
+    let stale = roles
+        .force(&other, &asked, Revision::ABSENT, &era(2), era_put, LIMIT)
+        .await;
+    assert!(matches!(stale, Err(Error::Refused(_))), "{stale:?}");
+    assert_eq!(roles.read(&other, LIMIT).await.unwrap().store.want, None);
 }

@@ -1,0 +1,52 @@
+//! What is asked of a store's guards through etcd, whatever it is: pure.
+
+use govuc_etcd::{Revision, roles::Reading};
+use govuc_roles::{
+    record::{EraRecord, OutcomeRecord, Want},
+    timing::Timing,
+};
+use k8s_openapi::jiff::Timestamp;
+
+/// A guard is given no longer to begin, in seconds: nobody waits for a store that moves by itself later.
+pub const BEGIN_WITHIN: i64 = 60;
+/// What was begun in time may go on for as long, in seconds.
+const AT_MOST: i64 = Timing::PROTOCOL.switchover.as_secs() as i64 + 5;
+
+/// What etcd has of the store.
+#[derive(Clone, Copy)]
+pub enum Heard<'a> {
+    /// There is no etcd: no store changes sides.
+    TwoSite,
+    Nothing,
+    Reading(&'a Reading),
+}
+
+/// What is written into etcd.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Asks the guards, in the place of what was asked last.
+    Ask { want: Box<Want>, replaced: Revision },
+    /// The same, and raises the era that was last put at `expected`.
+    Force {
+        want: Box<Want>,
+        replaced: Revision,
+        era: EraRecord,
+        expected: Revision,
+    },
+    /// Answers in the place of the guards, none of which did.
+    GiveUp { asked: Revision, outcome: OutcomeRecord },
+}
+
+/// Until when guards may begin, in Unix seconds, if whoever asks waits until `not_after`.
+pub fn until(not_after: Timestamp, now: Timestamp) -> u64 {
+    let until = not_after.as_second().min(now.as_second() + BEGIN_WITHIN);
+    u64::try_from(until).unwrap_or_default()
+}
+
+/// Whether it can no longer be under way.
+pub fn is_over(want: &Want, now: Timestamp) -> bool {
+    now.as_second()
+        > i64::try_from(want.not_after)
+            .unwrap_or(i64::MAX)
+            .saturating_add(AT_MOST)
+}

@@ -1,0 +1,242 @@
+//! `kubectl govuc failover --force`: makes a site primary although its copy may lack something.
+
+mod prospect;
+mod receipt;
+
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+use clap::{ArgGroup, Args};
+use futures::{StreamExt, stream};
+use govuc_api::{FailoverState, FailoverStatus, MailStore};
+use serde::Serialize;
+use tokio::{signal, time::Instant};
+use uuid::Uuid;
+
+use self::{
+    prospect::{Prospect, copy, serves},
+    receipt::Receipt,
+};
+use super::{
+    contexts::{self, Context},
+    output::{self, Format},
+    stores::{self, Wish, span, tenths},
+};
+use crate::controller::chain;
+
+const MANAGER: &str = "govuc-failover";
+/// The guards are given this long to begin: a lost primary's lease has run out by then.
+const BEGIN: Duration = Duration::from_secs(60);
+/// Stores on their way at a time.
+const AT_ONCE: usize = 4;
+
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("stores").required(true).args(["store", "all"])))]
+pub struct Arguments {
+    /// The store.
+    store: Option<String>,
+    /// Every store that is not at the site already.
+    #[arg(long)]
+    all: bool,
+    /// The site that is to be primary.
+    #[arg(long, value_name = "SITE")]
+    to: String,
+    /// Do without what the copy there lacks. What that is is said beforehand.
+    #[arg(long)]
+    force: bool,
+    /// Ask for no confirmation.
+    #[arg(long)]
+    yes: bool,
+    /// Say what would be missing, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// A context of kubeconfig: the cluster of a site that is up. The current one when left out.
+    #[arg(long)]
+    context: Option<String>,
+    /// How long to wait for the end of each. What is under way then goes on.
+    #[arg(long, default_value = "2m", value_parser = span)]
+    timeout: Duration,
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Context(#[from] contexts::Error),
+    #[error(transparent)]
+    Stores(#[from] stores::Error),
+    #[error(
+        "--force is missing: a failover does without what only the other copy has. See what that is with --dry-run; \
+         kubectl govuc switchover loses nothing, and needs both sites"
+    )]
+    NotForced,
+    #[error("nothing was done: standard input is no terminal to confirm at. Write --yes to go on without")]
+    NoTerminal,
+    #[error("nothing was done: what was typed is not {0:?}")]
+    Declined(String),
+    #[error("standard input can't be read")]
+    Input(#[from] io::Error),
+    #[error("{}", .0.join("\n       "))]
+    NotMoved(Vec<String>),
+    #[error(
+        "interrupted. What was asked for goes on as operation {operation}: see kubectl get mailstores -o wide"
+    )]
+    Interrupted { operation: String },
+    #[error(transparent)]
+    Output(#[from] output::Error),
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    if !arguments.force && !arguments.dry_run {
+        return Err(Error::NotForced);
+    }
+    let names: Vec<String> = arguments.context.iter().cloned().collect();
+    let mut contexts = contexts::open(&names).await?;
+    let Some(context) = contexts.pop() else {
+        return Ok(());
+    };
+    stores::site_can_take(&context, &arguments.to).await?;
+    let named = stores::named(&context, arguments.store.as_deref()).await?;
+    let chosen: Vec<(MailStore, Prospect)> = named
+        .into_iter()
+        .filter(|store| arguments.store.is_some() || !serves(copy(store, &arguments.to)))
+        .map(|store| {
+            let prospect = Prospect::of(&store, &arguments.to);
+            (store, prospect)
+        })
+        .collect();
+    if arguments.dry_run {
+        let prospects: Vec<&Prospect> = chosen.iter().map(|(_, prospect)| prospect).collect();
+        return Ok(print(&arguments, &prospects, |_| true)?);
+    }
+    for (_, prospect) in &chosen {
+        eprintln!("{prospect}");
+    }
+    let (refused, chosen): (Vec<_>, Vec<_>) = chosen
+        .into_iter()
+        .partition(|(_, prospect)| prospect.refusal.is_some());
+    if !chosen.is_empty() && !arguments.yes {
+        confirm(arguments.store.as_deref().unwrap_or(&arguments.to))?;
+    }
+    let operation = format!("fo-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let all = stream::iter(&chosen)
+        .map(|(store, prospect)| force(&context, &arguments, &operation, store, prospect))
+        .buffered(AT_ONCE)
+        .collect::<Vec<Receipt>>();
+    let mut receipts = tokio::select! {
+        receipts = all => receipts,
+        _ = signal::ctrl_c() => return Err(Error::Interrupted { operation }),
+    };
+    receipts.extend(refused.iter().map(|(_, prospect)| {
+        let message = prospect.refusal.clone().unwrap_or_default();
+        Receipt::of(prospect, &operation, FailoverState::Refused, message)
+    }));
+    // What was not done is told as the command's error.
+    print(&arguments, &receipts, |receipt| {
+        receipt.state == FailoverState::Done
+    })?;
+    let not_done: Vec<String> = receipts
+        .iter()
+        .filter(|receipt| receipt.state != FailoverState::Done)
+        .map(Receipt::to_string)
+        .collect();
+    if not_done.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotMoved(not_done))
+    }
+}
+
+fn print<T: Serialize + fmt::Display>(
+    arguments: &Arguments,
+    items: &[T],
+    shown: impl Fn(&T) -> bool,
+) -> Result<(), output::Error> {
+    match (arguments.output, items) {
+        (None, []) => println!("every store is at {} already", arguments.to),
+        (None, items) => items
+            .iter()
+            .filter(|item| shown(item))
+            .for_each(|item| println!("{item}")),
+        (format, [item]) if arguments.store.is_some() => output::print(format, item, "")?,
+        (format, items) => output::print(format, &items, "")?,
+    }
+    Ok(())
+}
+
+/// Has a person at a terminal type the word.
+fn confirm(word: &str) -> Result<(), Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::NoTerminal);
+    }
+    eprint!("Type {word} to go on: ");
+    io::stderr().flush()?;
+    let mut typed = String::new();
+    io::stdin().read_line(&mut typed)?;
+    if typed.trim() == word {
+        Ok(())
+    } else {
+        Err(Error::Declined(word.to_owned()))
+    }
+}
+
+async fn force(
+    context: &Context,
+    arguments: &Arguments,
+    operation: &str,
+    store: &MailStore,
+    prospect: &Prospect,
+) -> Receipt {
+    let began = Instant::now();
+    let name = &prospect.store;
+    let receipt = |state, message: String| Receipt {
+        seconds: tenths(began.elapsed()),
+        ..Receipt::of(prospect, operation, state, message)
+    };
+    let wish = Wish {
+        field: "failover",
+        manager: MANAGER,
+        operation,
+        to: &arguments.to,
+        begin: BEGIN,
+    };
+    if let Err(error) = stores::ask(context, store, &wish).await {
+        return receipt(FailoverState::Refused, chain(&error));
+    }
+    let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
+    tell(&format!("asked for as {operation}"));
+    let mut said: Option<FailoverStatus> = None;
+    let end = stores::follow(context, name, began + arguments.timeout, |store| {
+        let now = store.status?.failover.filter(|now| now.id == operation)?;
+        if now.state.is_final() {
+            return Some(now);
+        }
+        if said.as_ref() != Some(&now) {
+            tell(&now.message);
+            said = Some(now);
+        }
+        None
+    });
+    match end.await {
+        Some(end) => Receipt {
+            from: end.from,
+            era: end.era,
+            term: end.term,
+            lacks: end.lacks,
+            passed_over: end.passed_over,
+            ..receipt(end.state, end.message)
+        },
+        None => receipt(
+            FailoverState::Pending,
+            format!(
+                "it has not ended within {} s, and goes on. {}",
+                arguments.timeout.as_secs(),
+                said.map_or_else(String::new, |said| said.message)
+            ),
+        ),
+    }
+}

@@ -1,0 +1,160 @@
+//! The stores that a command is about, and asking something of one.
+
+use std::time::Duration;
+
+use govuc_api::{MailStore, PLATFORM, Platform, RolesMode};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::contexts::Context;
+
+const POLL: Duration = Duration::from_millis(250);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{context}: {what} can't be read")]
+    Read {
+        context: String,
+        what: &'static str,
+        source: Box<kube::Error>,
+    },
+    #[error("{context}: there is no {what}: see kubectl get {kinds}")]
+    Missing {
+        context: String,
+        what: String,
+        kinds: &'static str,
+    },
+    #[error("--to is {to:?}, and the sites are {sites}: write one of them")]
+    SiteUnknown { to: String, sites: String },
+    #[error(
+        "Platform's spec.roles.mode is TwoSite: without a witness no store changes sides. Set up a witness first: \
+         kubectl govuc witness --help"
+    )]
+    TwoSite,
+}
+
+/// What is asked of a store: the field of its spec, and what it says.
+pub struct Wish<'a> {
+    pub field: &'static str,
+    /// Owns the field, and nothing else: so whoever applies the store again leaves it alone.
+    pub manager: &'static str,
+    pub operation: &'a str,
+    pub to: &'a str,
+    /// The guards are given this long to begin.
+    pub begin: Duration,
+}
+
+/// Refuses what is no site, and a service whose stores do not change sides.
+pub async fn site_can_take(context: &Context, to: &str) -> Result<(), Error> {
+    let platforms: Api<Platform> = Api::all(context.client.clone());
+    let platform = platforms
+        .get_opt(PLATFORM)
+        .await
+        .map_err(read(context, "the Platform"))?
+        .ok_or_else(|| missing(context, "Platform", "platforms"))?;
+    let sites: Vec<&str> = platform
+        .spec
+        .sites
+        .iter()
+        .map(|site| site.name.as_str())
+        .collect();
+    if !sites.contains(&to) {
+        return Err(Error::SiteUnknown {
+            to: to.to_owned(),
+            sites: sites.join(" and "),
+        });
+    }
+    match platform.spec.roles.mode {
+        RolesMode::Witness => Ok(()),
+        RolesMode::TwoSite => Err(Error::TwoSite),
+    }
+}
+
+/// The store of that name; every one when none is named.
+pub async fn named(context: &Context, name: Option<&str>) -> Result<Vec<MailStore>, Error> {
+    let stores: Api<MailStore> = Api::all(context.client.clone());
+    if let Some(name) = name {
+        let store = stores.get_opt(name).await.map_err(read(context, "the store"))?;
+        let store = store.ok_or_else(|| missing(context, &format!("mailstore {name}"), "mailstores"))?;
+        return Ok(vec![store]);
+    }
+    let list = stores
+        .list(&ListParams::default())
+        .await
+        .map_err(read(context, "the list of stores"))?;
+    Ok(list.items)
+}
+
+/// Writes what is asked into the store's spec.
+pub async fn ask(context: &Context, store: &MailStore, wish: &Wish<'_>) -> Result<(), kube::Error> {
+    let stores: Api<MailStore> = Api::all(context.client.clone());
+    let body = json!({
+        "apiVersion": MailStore::api_version(&()),
+        "kind": MailStore::kind(&()),
+        // An apply makes what is missing; a store that has gone must not come back.
+        "metadata": {"uid": store.uid()},
+        "spec": {wish.field: {
+            "id": wish.operation,
+            "to": wish.to,
+            "notAfter": Time(Timestamp::now() + wish.begin),
+        }},
+    });
+    let params = PatchParams::apply(wish.manager).force();
+    stores
+        .patch(&store.name_any(), &params, &Patch::Apply(&body))
+        .await
+        .map(drop)
+}
+
+/// Looks at the store until `look` has seen its end, or the time is over.
+pub async fn follow<T>(
+    context: &Context,
+    name: &str,
+    until: Instant,
+    mut look: impl FnMut(MailStore) -> Option<T>,
+) -> Option<T> {
+    let stores: Api<MailStore> = Api::all(context.client.clone());
+    while Instant::now() < until {
+        // An API server that does not answer for a moment has not forgotten it.
+        if let Ok(Some(store)) = stores.get_opt(name).await
+            && let Some(end) = look(store)
+        {
+            return Some(end);
+        }
+        sleep(POLL).await;
+    }
+    None
+}
+
+pub fn tenths(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// As `90s` or `2m`.
+pub fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<kube::core::Duration>()
+        .map(Duration::from)
+        .map_err(|_| format!("{text:?} is no span: write for example 90s"))
+}
+
+pub fn read(context: &Context, what: &'static str) -> impl FnOnce(kube::Error) -> Error {
+    let context = context.label().to_owned();
+    move |source| Error::Read {
+        context,
+        what,
+        source: Box::new(source),
+    }
+}
+
+pub fn missing(context: &Context, what: &str, kinds: &'static str) -> Error {
+    Error::Missing {
+        context: context.label().to_owned(),
+        what: what.to_owned(),
+        kinds,
+    }
+}
