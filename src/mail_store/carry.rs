@@ -109,11 +109,11 @@ pub async fn on(
             recorded: recorded.as_ref(),
         };
         let next = failover::next(asked, failover.as_ref(), &known, now);
-        if is_carried_out(records, next.step.as_ref(), &asked.id).await {
-            failover = Some(next.status);
+        failover = Some(if is_carried_out(records, next.step.as_ref(), &asked.id).await {
+            next.status
         } else {
-            failover = failover.filter(|previous| previous.id == asked.id);
-        }
+            next.not_passed_on(failover.as_ref())
+        });
     }
     Heeded {
         switchover,

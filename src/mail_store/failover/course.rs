@@ -37,7 +37,7 @@ impl Course<'_> {
             return match (outcome.record.outcome, taken) {
                 // A site that had to begin twice no longer knows what it was for.
                 (_, Some(state)) => self.done(state),
-                (Outcome::Done, None) => self.moved_on(state),
+                (Outcome::Done, None) => self.was_done(state),
                 (Outcome::Refused | Outcome::Aborted, None) => self.refused(outcome.record.message.clone()),
             };
         }
@@ -164,8 +164,14 @@ impl Course<'_> {
         self.ends(FailoverState::Done, "")
     }
 
-    fn moved_on(self, state: Option<&StateRecord>) -> Next {
+    /// It was done, and by now any site may have the store.
+    fn was_done(self, state: Option<&StateRecord>) -> Next {
         let holder = state.and_then(|state| state.holder.as_ref());
+        if let (Some(state), Some(holder)) = (state, holder)
+            && holder.site.as_str() == self.asked.to
+        {
+            return self.done(state);
+        }
         let message = match holder {
             Some(holder) => format!("{} has taken the store since", holder.site),
             None => "the store was handed over since".to_owned(),
@@ -346,6 +352,26 @@ mod tests {
             (outcome.outcome, next.status.state),
             (Outcome::Done, FailoverState::Done)
         );
+    }
+
+    /// Of two stores that are forced at once the era is raised for one, and the other is asked anew.
+    #[test]
+    fn what_could_not_be_passed_on_is_tried_again_and_known_if_it_was_done_all_the_same() {
+        let mut world = World::lost();
+        let untold = after(None, &world, NOW).not_passed_on(None);
+        assert_eq!((untold.state, &untold.asked_at), (FailoverState::Pending, &None));
+        let again = after(Some(&untold), &world, NOW);
+        assert!(matches!(again.step, Some(Step::Force { .. })), "{again:?}");
+        assert_eq!(again.not_passed_on(Some(&begun())), begun());
+
+        world.is_taken_by("pdsa2", 2);
+        world.reading.store.outcome = outcome("Done", "");
+        let done = after(Some(&untold), &world, NOW).status;
+        assert_eq!((done.state, done.term), (FailoverState::Done, Some(5)));
+        world.is_taken_by("pdsa1", 2);
+        let done = after(Some(&untold), &world, NOW).status;
+        assert_eq!((done.state, done.term), (FailoverState::Done, None));
+        assert!(done.message.contains("pdsa1"), "{}", done.message);
     }
 
     #[test]

@@ -32,6 +32,24 @@ pub struct Next {
     pub status: FailoverStatus,
 }
 
+impl Next {
+    /// What is said when the step could not be carried out, for example because the era was raised for another store
+    /// meanwhile. Whether it was all the same, the next look at etcd tells.
+    pub fn not_passed_on(self, previous: Option<&FailoverStatus>) -> FailoverStatus {
+        match previous.filter(|previous| previous.id == self.status.id) {
+            Some(previous) => previous.clone(),
+            None => FailoverStatus {
+                message: "it is not passed on yet; that is tried again".to_owned(),
+                from: None,
+                lacks: None,
+                era: None,
+                asked_at: None,
+                ..self.status
+            },
+        }
+    }
+}
+
 /// `previous` is what the object's status says of the failover that was asked for last.
 pub fn next(asked: &Failover, previous: Option<&FailoverStatus>, known: &Known<'_>, now: Timestamp) -> Next {
     let status = previous
