@@ -40,7 +40,7 @@ pub enum Message {
     /// The peer's guard hears nothing of etcd; it is authenticated.
     Ask {
         ballot: Ballot,
-        /// Etcd did not answer when its lease was to be kept alive.
+        /// Its lease could not be kept alive in its stead.
         in_vain: bool,
         answer: oneshot::Sender<PeerAnswer>,
     },

@@ -20,7 +20,16 @@ pub struct EndpointError(String);
 impl Endpoint {
     /// The member at a site, or at the witness ([`names::WITNESS`]), from anywhere.
     pub fn of_site(site: &str) -> Self {
-        let server_name = names::server_name(names::ROLES, site, names::MAIL_NAMESPACE);
+        Self::of(names::ROLES, site)
+    }
+
+    /// The same member where it speaks with the others.
+    pub fn of_peer(site: &str) -> Self {
+        Self::of(names::ROLES_PEER, site)
+    }
+
+    fn of(service: &str, site: &str) -> Self {
+        let server_name = names::server_name(service, site, names::MAIL_NAMESPACE);
         Self {
             address: format!("{server_name}:{}", names::TLS_PORT),
             server_name,

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use govuc_wire::{names, tls::Material};
+use govuc_wire::tls::Material;
 use http::{Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -16,17 +16,6 @@ use crate::{Endpoint, Error, Tried};
 
 /// Every version of etcd answers this page there, by itself and without a leader.
 const PAGE: &str = "/version";
-
-impl Endpoint {
-    /// Where other members find the member at a site, or the witness.
-    pub fn of_peer(site: &str) -> Self {
-        let server_name = names::server_name(names::ROLES_PEER, site, names::MAIL_NAMESPACE);
-        Self {
-            address: format!("{server_name}:{}", names::TLS_PORT),
-            server_name,
-        }
-    }
-}
 
 /// Whether a member runs and can be reached by another one, whose certificate is shown.
 ///

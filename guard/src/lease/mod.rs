@@ -80,7 +80,7 @@ impl Orders {
         let _ = self.sender.send(order);
     }
 
-    /// Keeps the peer's lease alive in its stead (R5). `None`: etcd does not answer.
+    /// Keeps the peer's lease alive in its stead (R5). False: etcd does not answer, or knows the lease no more.
     pub async fn keep_for_peer(&self, lease: i64) -> bool {
         let etcd = self.lease.roles.etcd();
         // The peer waits no longer than that for the whole answer.

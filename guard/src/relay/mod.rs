@@ -1,7 +1,9 @@
 //! The sync relay of a primary: the engine's sync goes through this guard to the peer's guard, or nowhere.
 //!
 //! While no opening is there, the engine's sync connections are refused at once, so that it stores alone without
-//! waiting. An opening begins with a handshake, and ends with the first failure of anything on it; then the turn is told.
+//! waiting. An opening begins with a handshake. The full sync that fills the peer's copy is carried alone at first, at a port of
+//! its own; then the engine's own syncs are too, and full syncs are repeated until nothing failed during one. From then on the
+//! copies are in step, and the first failure of anything ends the opening; then the turn is told.
 //! What was in step is withheld when the role is a lease: the engine's connections stay open without an answer, so it
 //! answers nobody either, until the turn has recorded that it is alone and closes the relay (R2). Anything else is closed
 //! at once, and pairing tries again after a pause.
@@ -76,7 +78,7 @@ struct Session {
     paired_at: Option<Instant>,
 }
 
-/// From an accepted handshake to the first failure.
+/// From an accepted handshake to the first failure in step, or to the end of an attempt that did not come so far.
 #[derive(Clone)]
 struct Opening {
     offer: SyncOffer,
@@ -172,8 +174,7 @@ impl Relay {
     }
 
     /// Something on the relay failed. What was in step is not any more: the opening is over. What is being brought in step
-    /// is not by this pass of the full sync, which goes on: one over a copy that lacks much can't do without failures, as long
-    /// as the engine's own syncs come before the mailboxes that theirs are in.
+    /// takes another full sync: to begin anew after a pause would meet the same with many who write.
     pub fn fail(&self, reason: String) {
         let mut progress = self.progress();
         match &mut progress.session {
@@ -187,7 +188,8 @@ impl Relay {
         }
     }
 
-    /// The engine says in its log that a sync failed, which is known already while its own are refused.
+    /// The engine says in its log that a sync failed. While its own are refused each says so, which would hide why the one that
+    /// fills has failed.
     pub fn logged(&self, reason: String) {
         let filling = self
             .progress()

@@ -86,6 +86,11 @@ fn indented(text: &str) -> String {
         .join("\n")
 }
 
+/// The name of a check, which may stand behind its module's, as a sentence.
+pub fn sentence(path: &str) -> String {
+    path.rsplit("::").next().unwrap_or(path).trim().replace('_', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -113,7 +113,7 @@ pub enum Event {
     Promised { sent: Moment },
     /// The peer's guard, authenticated, holds this ballot and hears nothing of etcd.
     Asked(Ballot),
-    /// As `Asked`, after etcd did not answer when the lease was to be kept alive in the peer's stead.
+    /// As `Asked`, after the lease could not be kept alive in the peer's stead.
     AskedInVain(Ballot),
     /// The peer's guard, authenticated, offers to sync as this ballot's holder.
     Offered { ballot: Ballot, peer: Site },

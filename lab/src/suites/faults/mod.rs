@@ -15,7 +15,7 @@ pub use campaign::campaign;
 
 use futures::future::LocalBoxFuture;
 
-use super::Report;
+use super::report::{Report, sentence};
 use crate::lab::{Lab, LabName};
 use crate::service::Service;
 use crate::up;
@@ -93,11 +93,6 @@ async fn open(name: &LabName) -> anyhow::Result<Observer> {
     let observer = Observer::open(&service).await?;
     observer.whole().await?;
     Ok(observer)
-}
-
-/// The name of a fault as a sentence.
-fn sentence(path: &str) -> String {
-    path.rsplit("::").next().unwrap_or(path).trim().replace('_', " ")
 }
 
 #[cfg(test)]

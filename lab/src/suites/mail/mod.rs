@@ -13,7 +13,7 @@ mod wire;
 
 use std::time::Duration;
 
-use super::Report;
+use super::report::{Report, sentence};
 use crate::lab::{Lab, LabName};
 use crate::service::Service;
 use crate::up;
@@ -93,9 +93,4 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
         );
     }
     up::down(&name)
-}
-
-/// The name of a check as a sentence.
-fn sentence(path: &str) -> String {
-    path.rsplit("::").next().unwrap_or(path).trim().replace('_', " ")
 }
