@@ -1,17 +1,18 @@
 //! `kubectl govuc plan`: what waits for a maintenance window, why, and when it will happen.
 
 use clap::Args;
-use govuc_api::{MailStore, PLATFORM, PendingRestart, Platform, conditions::types};
+use govuc_api::{MailStore, PendingRestart, Platform, conditions::types};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::ResourceExt;
 use serde::Serialize;
 
 use super::{
     contexts::{self, Context},
     output::{self, Format},
+    stores,
 };
 use crate::{
     controller::chain,
@@ -67,14 +68,6 @@ struct Act {
 pub enum Error {
     #[error(transparent)]
     Context(#[from] contexts::Error),
-    #[error("{context}: {what} can't be read")]
-    Read {
-        context: String,
-        what: &'static str,
-        source: Box<kube::Error>,
-    },
-    #[error("{context}: there is no Platform: see kubectl get platforms")]
-    NoPlatform { context: String },
     #[error("{}", .0.join("\n       "))]
     NotSeen(Vec<String>),
     #[error(transparent)]
@@ -106,28 +99,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-async fn read(context: &Context) -> Result<(Platform, Vec<MailStore>), Error> {
-    let unread = |what| {
-        move |source| Error::Read {
-            context: context.label().to_owned(),
-            what,
-            source: Box::new(source),
-        }
-    };
-    let platforms: Api<Platform> = Api::all(context.client.clone());
-    let stores: Api<MailStore> = Api::all(context.client.clone());
-    let platform = platforms
-        .get_opt(PLATFORM)
-        .await
-        .map_err(unread("Platform"))?
-        .ok_or_else(|| Error::NoPlatform {
-            context: context.label().to_owned(),
-        })?;
-    let stores = stores
-        .list(&ListParams::default())
-        .await
-        .map_err(unread("the MailStores"))?;
-    Ok((platform, stores.items))
+async fn read(context: &Context) -> Result<(Platform, Vec<MailStore>), stores::Error> {
+    Ok((
+        stores::platform(context).await?,
+        stores::named(context, None).await?,
+    ))
 }
 
 /// As the site's operator wrote it into the statuses.

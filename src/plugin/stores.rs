@@ -49,14 +49,18 @@ pub struct Wish<'a> {
     pub begin: Duration,
 }
 
-/// Refuses what is no site, and a service whose stores do not change sides.
-pub async fn site_can_take(context: &Context, to: &str) -> Result<(), Error> {
+pub async fn platform(context: &Context) -> Result<Platform, Error> {
     let platforms: Api<Platform> = Api::all(context.client.clone());
-    let platform = platforms
+    platforms
         .get_opt(PLATFORM)
         .await
-        .map_err(read(context, "the Platform"))?
-        .ok_or_else(|| missing(context, "Platform", "platforms"))?;
+        .map_err(read(context, "Platform"))?
+        .ok_or_else(|| missing(context, "Platform", "platforms"))
+}
+
+/// Refuses what is no site, and a service whose stores do not change sides.
+pub async fn site_can_take(context: &Context, to: &str) -> Result<(), Error> {
+    let platform = platform(context).await?;
     let sites: Vec<&str> = platform
         .spec
         .sites
