@@ -15,9 +15,9 @@ use crate::{
     agency,
     cluster::Cluster,
     controller::chain,
-    directory,
+    cyrus_admin, directory,
     leader::Elector,
-    mail_store, mailbox, mailstore,
+    mail_store, mailbox,
     names::SiteName,
     pki::{OwnCertificate, kept},
     platform, roles,
@@ -61,7 +61,7 @@ pub struct Context {
     /// The own site's directory.
     pub directory: Arc<dyn directory::Open>,
     /// The mail stores of both sites, as their administrator.
-    pub mail: Arc<dyn mailstore::Administrator>,
+    pub mail: Arc<dyn cyrus_admin::Administrator>,
     /// The etcd that holds roles.
     pub roles: roles::Client,
 }
@@ -119,7 +119,7 @@ impl Context {
         let certificate = Arc::new(OwnCertificate::default());
         Self {
             directory: Arc::new(directory::OwnSite::new(certificate.clone(), &options.site)),
-            mail: Arc::new(mailstore::Guards::new(cluster.clone(), certificate.clone())),
+            mail: Arc::new(cyrus_admin::Guards::new(cluster.clone(), certificate.clone())),
             certificate,
             roles: roles::Client::default(),
             cluster,

@@ -10,7 +10,7 @@ use super::{
     observe::{Claim, Local, View, account},
 };
 use crate::{
-    mailstore::{Place, Tree},
+    cyrus_admin::{Place, Tree},
     names::SiteName,
 };
 

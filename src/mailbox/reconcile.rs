@@ -26,8 +26,8 @@ use crate::{
     cluster::{self, follow},
     conditions,
     controller::{Label, RESYNC, chain, drive},
+    cyrus_admin,
     directory::Registry,
-    mailstore,
     operator::Context,
 };
 
@@ -43,7 +43,7 @@ pub enum Error {
     #[error("the directory failed")]
     Directory(#[from] govuc_directory::Error),
     #[error("the mail store failed")]
-    MailStore(#[from] mailstore::Error),
+    MailStore(#[from] cyrus_admin::Error),
     #[error(transparent)]
     NoRandom(#[from] NoRandom),
 }

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use govuc::{
+    cyrus_admin::{self, Administrator, Place, Tree},
     directory::{Open, Registry},
-    mailstore::{self, Administrator, Place, Tree},
 };
 use govuc_directory::{
     Account, AccountRecord, Agency, Conflict, Error, PasswordState, Store, UniqueAttribute,
@@ -228,9 +228,9 @@ impl Mail {
 
 #[async_trait]
 impl Administrator for Mail {
-    async fn ensure(&self, place: &Place, tree: &Tree) -> Result<(), mailstore::Error> {
+    async fn ensure(&self, place: &Place, tree: &Tree) -> Result<(), cyrus_admin::Error> {
         if self.failure.strikes() {
-            return Err(mailstore::Error::Ended);
+            return Err(cyrus_admin::Error::Ended);
         }
         self.trees
             .lock()
