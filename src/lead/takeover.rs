@@ -1,0 +1,83 @@
+//! What a new lead does before it acts: its own directory has all that the other site's has, and knows its term.
+
+use std::{sync::Arc, time::Duration};
+
+use govuc_directory::{ContextCsn, Directory, Error};
+use govuc_wire::tls::Material;
+use tokio::time;
+
+use super::office::Ground;
+use crate::{
+    controller::chain,
+    pki::OwnCertificate,
+    platform::observe::{bootstrap, directory},
+};
+
+/// Before what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Between two looks at how far the own directory has come.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often in a row the other site's directory must be silent to be called so: one lost packet is no lost site.
+const SILENT: u32 = 2;
+
+/// How a takeover ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Over,
+    /// What had arrived by then is of a lead with a higher term, which etcd has forgotten.
+    Outranked,
+}
+
+/// Until it is done. Whoever keeps the lease meanwhile drops it when that is lost.
+pub async fn until_done(ground: &Ground, certificate: &OwnCertificate, term: u64) -> Taken {
+    loop {
+        if let Some(material) = certificate.current() {
+            match attempt(ground, &material, term).await {
+                Ok(taken) => return taken,
+                Err(error) => {
+                    tracing::info!(error = chain(&error), "this site does not lead yet, though nobody else does");
+                }
+            }
+        }
+        time::sleep(PAUSE).await;
+    }
+}
+
+async fn attempt(ground: &Ground, material: &Arc<Material>, term: u64) -> Result<Taken, Error> {
+    let installation = &ground.installation;
+    let of = |site: &str| directory(installation, site, material.clone());
+    let own = of(&installation.own.name);
+    if let Some(theirs) = newest(&of(&installation.peer.name)).await? {
+        // What it had when it was asked: it goes on having more.
+        while !own.context_csn().await?.reaches(&theirs) {
+            time::sleep(LOOK).await;
+        }
+    }
+    match own.lead_term().await {
+        Ok(Some(written)) if written > term => return Ok(Taken::Outranked),
+        Ok(_) | Err(Error::Empty) => {}
+        Err(error) => return Err(error),
+    }
+    // From here on whoever led before adds nothing there.
+    bootstrap(installation, &own, term).await?;
+    Ok(Taken::Over)
+}
+
+/// How far the other site's directory has come; none if it is away, or as empty as on the first day.
+async fn newest(peer: &Directory) -> Result<Option<ContextCsn>, Error> {
+    let mut silent = 0;
+    loop {
+        match peer.context_csn().await {
+            Ok(newest) => return Ok(Some(newest)),
+            Err(Error::Empty) => return Ok(None),
+            Err(error) if error.is_unavailable() => {
+                silent += 1;
+                if silent == SILENT {
+                    tracing::info!(error = chain(&error), "the other site's directory is not waited for");
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
