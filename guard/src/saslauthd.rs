@@ -199,7 +199,9 @@ mod tests {
             store: "mail-1",
             era: 1,
         };
-        SessionKey::new(&[7; 32]).unwrap().mint_of_lead(subject, term, now)
+        SessionKey::new(&[7; 32])
+            .unwrap()
+            .mint_of_lead(subject, term, now)
     }
 
     fn token(purpose: Purpose, user: &str, era: u64) -> String {

@@ -21,7 +21,8 @@ use super::{
     takeover::{self, Taken},
 };
 use crate::{
-    controller::chain, operator::Context, pki::OwnCertificate, platform::observe::directory, telemetry::Metrics,
+    controller::chain, operator::Context, pki::OwnCertificate, platform::observe::directory,
+    telemetry::Metrics,
 };
 
 const TIMING: Timing = Timing::PROTOCOL;
@@ -65,7 +66,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut grounds = context.office.ground();
     while !stop.is_cancelled() {
         let ground = grounds.borrow_and_update().clone();
-        let Some((ground, roles)) = ground.and_then(|ground| Some((ground.clone(), ground.roles.clone()?))) else {
+        let Some((ground, roles)) = ground.and_then(|ground| Some((ground.clone(), ground.roles.clone()?)))
+        else {
             campaign.say(Known::Nothing, None);
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -100,7 +102,10 @@ impl Campaign {
         match self.attempt(ground, roles).await {
             Ok(taken) => taken,
             Err(error) => {
-                tracing::info!(error = chain(&error), "the roles' etcd does not say who leads, or gives this site no lead");
+                tracing::info!(
+                    error = chain(&error),
+                    "the roles' etcd does not say who leads, or gives this site no lead"
+                );
                 // Whoever led when it was last heard may not any more.
                 let long_ago = |heard: Moment| self.office.now().since(heard) > TIMING.ttl;
                 if self.heard.is_none_or(long_ago) {
@@ -151,7 +156,10 @@ impl Campaign {
             Ok(term) => Some(term.unwrap_or(0)),
             Err(govuc_directory::Error::Empty) => Some(0),
             Err(error) => {
-                tracing::info!(error = chain(&error), "this site can't lead: its directory does not answer");
+                tracing::info!(
+                    error = chain(&error),
+                    "this site can't lead: its directory does not answer"
+                );
                 None
             }
         }
@@ -220,7 +228,10 @@ impl Campaign {
         if let Some(roles) = self.roles()
             && let Err(error) = roles.release(lease, timing::ATTEMPT).await
         {
-            tracing::warn!(error = chain(&error), "the lead is not given back; it runs out by itself");
+            tracing::warn!(
+                error = chain(&error),
+                "the lead is not given back; it runs out by itself"
+            );
         }
     }
 

@@ -94,9 +94,6 @@ mod tests {
             written,
             vacant: at(1000),
         };
-        assert_eq!(
-            candidacy.step(&reading(term, held), at(1000 + vacant_for)),
-            step
-        );
+        assert_eq!(candidacy.step(&reading(term, held), at(1000 + vacant_for)), step);
     }
 }

@@ -13,7 +13,7 @@ mod takeover;
 
 pub use campaign::run;
 pub use candidate::{Candidacy, Step};
-pub use office::{Ground, Office};
+pub use office::{Ground, Mandate, Office};
 
 use govuc_api::{Platform, RolesMode};
 

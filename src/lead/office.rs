@@ -155,8 +155,22 @@ mod tests {
         let mut news = || changes.next().now_or_never().flatten().map(|lead| lead.term);
         assert_eq!(news(), None);
         for (known, mandate, heard) in [
-            (here(), Some(Mandate { term: 4, until: at(111) }), Some(Some(4))),
-            (here(), Some(Mandate { term: 4, until: at(114) }), None),
+            (
+                here(),
+                Some(Mandate {
+                    term: 4,
+                    until: at(111),
+                }),
+                Some(Some(4)),
+            ),
+            (
+                here(),
+                Some(Mandate {
+                    term: 4,
+                    until: at(114),
+                }),
+                None,
+            ),
             (here(), None, Some(None)),
             (Known::Nobody, None, Some(None)),
             (Known::Nobody, None, None),

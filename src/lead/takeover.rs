@@ -35,7 +35,10 @@ pub async fn until_done(ground: &Ground, certificate: &OwnCertificate, term: u64
             match attempt(ground, &material, term).await {
                 Ok(taken) => return taken,
                 Err(error) => {
-                    tracing::info!(error = chain(&error), "this site does not lead yet, though nobody else does");
+                    tracing::info!(
+                        error = chain(&error),
+                        "this site does not lead yet, though nobody else does"
+                    );
                 }
             }
         }
@@ -73,7 +76,10 @@ async fn newest(peer: &Directory) -> Result<Option<ContextCsn>, Error> {
             Err(error) if error.is_unavailable() => {
                 silent += 1;
                 if silent == SILENT {
-                    tracing::info!(error = chain(&error), "the other site's directory is not waited for");
+                    tracing::info!(
+                        error = chain(&error),
+                        "the other site's directory is not waited for"
+                    );
                     return Ok(None);
                 }
             }

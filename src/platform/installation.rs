@@ -7,7 +7,7 @@ use govuc_directory::{PasswordPolicy, Suffix};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, core::Duration};
 
-use crate::part::network::Outside;
+use crate::{maintenance::Place, part::network::Outside};
 
 /// The service from one site's point of view.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +17,8 @@ pub struct Installation {
     pub suffix: Suffix,
     pub own: Site,
     pub peer: Site,
-    /// The first site of the list, which alone writes the directory.
-    pub lead: String,
+    /// Of this site in the list, which can't change.
+    pub place: Place,
     /// The third place, without which no store changes sides by itself.
     pub witness: Option<Endpoint>,
     pub password: PasswordPolicy,
@@ -69,9 +69,9 @@ impl Installation {
         let [first, second] = spec.sites.as_slice() else {
             return Err(Error::SiteCount(spec.sites.len()));
         };
-        let (here, there) = match own {
-            name if name == first.name => (first, second),
-            name if name == second.name => (second, first),
+        let (place, here, there) = match own {
+            name if name == first.name => (Place::First, first, second),
+            name if name == second.name => (Place::Second, second, first),
             _ => {
                 return Err(Error::SiteUnknown {
                     own: own.to_owned(),
@@ -85,7 +85,7 @@ impl Installation {
                 .map_err(|_| field("spec.domain", &spec.domain, "domain, as in 1govuc.gov.my"))?,
             own: Site::of(here)?,
             peer: Site::of(there)?,
-            lead: first.name.clone(),
+            place,
             witness: witness(&spec.roles)?,
             password: password(&spec.password)?,
             owner: platform.controller_owner_ref(&()).ok_or(Error::NoUid)?,
@@ -98,10 +98,6 @@ impl Installation {
             peer_gateway: &self.peer.gateway,
             witness: self.witness.as_ref(),
         }
-    }
-
-    pub fn leads(&self) -> bool {
-        self.own.name == self.lead
     }
 
     /// Whether stores are held by lease in the roles' etcd, for which there is a witness.
@@ -218,11 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_site_leads_whoever_looks() {
+    fn each_site_has_its_place_whoever_looks() {
         let one = Installation::of(&platform(), "pdsa1").unwrap();
         let two = Installation::of(&platform(), "pdsa2").unwrap();
-        assert_eq!((one.leads(), two.leads()), (true, false));
-        assert_eq!((one.lead, one.own), (two.lead, two.peer));
+        assert_eq!((one.place, two.place), (Place::First, Place::Second));
+        assert_eq!(one.own, two.peer);
         assert_eq!(one.peer, two.own);
     }
 

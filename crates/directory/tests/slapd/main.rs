@@ -229,7 +229,7 @@ async fn an_older_lead_writes_nothing_once_a_newer_one_has_written() {
         Err(Error::NewerLead { term: 1 })
     ));
     assert!(matches!(
-        old.set_first_password(ali.id, "pertama-Rahsia-1").await,
+        old.set_first_password(ali.id, "pertama-Rahsia-1", "pdsa1").await,
         Err(Error::NewerLead { .. })
     ));
     old.add_account(&account("abu")).await.unwrap();

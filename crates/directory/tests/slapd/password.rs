@@ -18,7 +18,7 @@ async fn a_first_password_opens_nothing_until_it_is_changed() {
         door.check_password(ali.id, FIRST).await.unwrap(),
         PasswordCheck::Wrong
     );
-    lead.set_first_password(ali.id, FIRST).await.unwrap();
+    lead.set_first_password(ali.id, FIRST, "pdsa1").await.unwrap();
     assert_eq!(
         door.check_password(ali.id, FIRST).await.unwrap(),
         PasswordCheck::MustChange
@@ -75,7 +75,7 @@ async fn five_wrong_passwords_lock_the_right_one_out() {
     let door = bed.directory("pdsa1", "front-door");
     let ali = account("ali");
     lead.add_account(&ali).await.unwrap();
-    lead.set_first_password(ali.id, FIRST).await.unwrap();
+    lead.set_first_password(ali.id, FIRST, "pdsa1").await.unwrap();
     for _ in 0..5 {
         assert_eq!(
             door.check_password(ali.id, "salah-Rahsia-3").await.unwrap(),

@@ -72,7 +72,9 @@ async fn a_lead_that_is_not_kept_ends_and_its_term_stays() {
     let bed = Testbed::start(1).await;
     let roles = Roles::new(Etcd::connect(bed.settings(), LIMIT).await.unwrap());
     let short = Duration::from_secs(2);
-    let mine = take_by(&roles, &read(&roles).await, "pdsa1", short).await.unwrap();
+    let mine = take_by(&roles, &read(&roles).await, "pdsa1", short)
+        .await
+        .unwrap();
     eventually("the lease runs out", async || lead(&roles).await.is_none()).await;
     let kept = roles.etcd().keep_alive_once(mine.lease, LIMIT).await.unwrap();
     assert_eq!(kept, None);
@@ -98,7 +100,9 @@ async fn a_lead_that_was_given_up_before_it_was_answered_does_not_come_true_late
     assert!(matches!(unknown, Err(Error::Unknown(_))), "{unknown:?}");
     // Its lease is given back by another connection meanwhile, which nothing shows here but the end.
     tokio::time::sleep(SHORT).await;
-    let theirs = take_by(&direct, &read(&direct).await, "pdsa2", TTL).await.unwrap();
+    let theirs = take_by(&direct, &read(&direct).await, "pdsa2", TTL)
+        .await
+        .unwrap();
     line.release().await;
     eventually("what was held is answered", async || {
         line.is_answered_late().await
