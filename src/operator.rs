@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use govuc_api::Platform;
+use govuc_roles::{Site, SiteError};
 use govuc_wire::names::SYSTEM_NAMESPACE;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -17,7 +18,7 @@ use crate::{
     cluster::Cluster,
     controller::chain,
     cyrus_admin, directory,
-    lead::{self, Lead, Office},
+    lead::{Campaign, Lead, Office, Providers},
     leader::Elector,
     mail_store, mailbox,
     names::SiteName,
@@ -81,6 +82,8 @@ pub enum Error {
     },
     #[error("the port for probes and metrics failed")]
     Serve(#[source] std::io::Error),
+    #[error("a site of this name can't lead")]
+    Site(#[from] SiteError),
     #[error("the lease was lost: this replica ends, and the one that has it goes on")]
     LeaseLost,
     #[error("{0} ended by itself")]
@@ -185,7 +188,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     }
     let acting = stop.child_token();
     let campaigning = CancellationToken::new();
-    let mut campaign = tokio::spawn(lead::run(context.clone(), campaigning.clone()));
+    let mut campaign = tokio::spawn(campaign(&context)?.run(campaigning.clone()));
     let mut controllers = controllers(&context, &acting);
     let result = tokio::select! {
         held = elector.hold(&stop) => if held { Ok(()) } else { Err(Error::LeaseLost) },
@@ -215,6 +218,15 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     metrics.acts(false);
     over.cancel();
     result
+}
+
+fn campaign(context: &Context) -> Result<Campaign, Error> {
+    Ok(Campaign::new(
+        Site::try_from(context.site.to_string())?,
+        context.office.clone(),
+        Providers::new(context.certificate.clone()),
+        context.metrics.clone(),
+    ))
 }
 
 fn controllers(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<&'static str> {

@@ -16,23 +16,19 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Candidacy, Known, Step,
+    Candidacy, Directories, Known, Lead, Step, Taken,
     office::{Ground, Mandate, Office},
-    takeover::{self, Taken},
 };
-use crate::{
-    controller::chain, operator::Context, pki::OwnCertificate, platform::observe::directory,
-    telemetry::Metrics,
-};
+use crate::{controller::chain, telemetry::Metrics};
 
 const TIMING: Timing = Timing::PROTOCOL;
 
 /// One process' campaign. Only the replica that acts in its cluster has one.
-struct Campaign {
+pub struct Campaign {
     site: Site,
     session: Session,
     office: Arc<Office>,
-    certificate: Arc<OwnCertificate>,
+    directories: Arc<dyn Directories>,
     metrics: Metrics,
     /// Since when nobody leads, as far as was seen.
     vacant: Option<Moment>,
@@ -48,46 +44,61 @@ enum Kept {
     Lost,
 }
 
-/// Campaigns until `stop`, and gives the lead up then if it is held. Whatever acts as the lead has ended by then.
-pub async fn run(context: Arc<Context>, stop: CancellationToken) {
-    let Ok(site) = Site::try_from(context.site.to_string()) else {
-        tracing::error!(site = %context.site, "a site of this name can't lead");
-        return stop.cancelled().await;
-    };
-    let mut campaign = Campaign {
-        site,
-        session: Session(Uuid::new_v4().to_string()),
-        office: context.office.clone(),
-        certificate: context.certificate.clone(),
-        metrics: context.metrics.clone(),
-        vacant: None,
-        heard: None,
-    };
-    let mut grounds = context.office.ground();
-    while !stop.is_cancelled() {
-        let ground = grounds.borrow_and_update().clone();
-        let Some((ground, roles)) = ground.and_then(|ground| Some((ground.clone(), ground.roles.clone()?)))
-        else {
-            campaign.say(Known::Nothing, None);
-            tokio::select! {
-                () = stop.cancelled() => {}
-                changed = grounds.changed() => if changed.is_err() { return },
-            }
-            continue;
-        };
-        if let Some(taken) = campaign.stand(&ground, &roles).await {
-            tracing::info!(term = taken.term.0, "this site has the lead");
-            campaign.hold(&ground, taken, &stop).await;
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = time::sleep(timing::READ_AGAIN) => {}
+impl Campaign {
+    pub fn new(
+        site: Site,
+        office: Arc<Office>,
+        directories: impl Directories + 'static,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            site,
+            session: Session(Uuid::new_v4().to_string()),
+            office,
+            directories: Arc::new(directories),
+            metrics,
+            vacant: None,
+            heard: None,
         }
     }
-    campaign.say(Known::Nothing, None);
-}
 
-impl Campaign {
+    /// Campaigns until `stop`, and gives the lead up then if it is held. Whatever acts as the lead has ended by then.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut grounds = self.office.ground();
+        while !stop.is_cancelled() {
+            let ground = grounds.borrow_and_update().clone();
+            let roles = ground.as_ref().and_then(|ground| ground.roles.clone());
+            let (Some(ground), Some(roles)) = (&ground, roles) else {
+                self.stand_by(ground.as_deref());
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    changed = grounds.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
+            if let Some(taken) = self.stand(ground, &roles).await {
+                tracing::info!(term = taken.term.0, "this site has the lead");
+                self.hold(ground, taken, &stop).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = time::sleep(timing::READ_AGAIN) => {}
+            }
+        }
+        self.say(Known::Nothing, None);
+    }
+
+    /// Without an etcd to ask: Platform alone says who leads, or there is none yet.
+    fn stand_by(&self, ground: Option<&Ground>) {
+        self.say(Known::Nothing, None);
+        if let Some(installation) = ground.map(|ground| &ground.installation)
+            && !installation.leases()
+        {
+            self.metrics
+                .leads(&Lead::assigned_to(installation.first(), &installation.own.name));
+        }
+    }
+
     fn say(&self, known: Known, mandate: Option<Mandate>) {
         self.office.say(known, mandate);
         self.metrics.leads(&self.office.lead());
@@ -134,7 +145,7 @@ impl Campaign {
         let vacant = *self.vacant.get_or_insert(sent);
         let candidacy = Candidacy {
             place: ground.installation.place,
-            written: self.written(ground).await,
+            written: self.directories.written(ground).await,
             vacant,
         };
         let Step::Take(term) = candidacy.step(&reading, self.office.now()) else {
@@ -148,31 +159,13 @@ impl Campaign {
             .map(Some)
     }
 
-    /// The highest term that this site's directory knows of; none if it does not answer.
-    async fn written(&self, ground: &Ground) -> Option<u64> {
-        let installation = &ground.installation;
-        let own = directory(installation, &installation.own.name, self.certificate.current()?);
-        match own.lead_term().await {
-            Ok(term) => Some(term.unwrap_or(0)),
-            Err(govuc_directory::Error::Empty) => Some(0),
-            Err(error) => {
-                tracing::info!(
-                    error = chain(&error),
-                    "this site can't lead: its directory does not answer"
-                );
-                None
-            }
-        }
-    }
-
     /// Keeps the lead until it is lost, outranked, or asked to stop; and acts once it has taken over.
     async fn hold(&mut self, ground: &Ground, taken: LeadTaken<Moment>, stop: &CancellationToken) {
         let (lease, term) = (taken.lease, taken.term.0);
         let mut until = taken.sent + TIMING.deadline;
         self.say(self.here(), None);
-        let certificate = self.certificate.clone();
-        let takeover = takeover::until_done(ground, &certificate, term);
-        tokio::pin!(takeover);
+        let directories = self.directories.clone();
+        let mut takeover = directories.take_over(ground, term);
         let mut over = false;
         let mut again = time::interval(TIMING.renew);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -11,9 +11,10 @@ mod candidate;
 mod office;
 mod takeover;
 
-pub use campaign::run;
+pub use campaign::Campaign;
 pub use candidate::{Candidacy, Step};
 pub use office::{Ground, Mandate, Office};
+pub use takeover::{Directories, Providers, Taken};
 
 use govuc_api::{Platform, RolesMode};
 
@@ -41,12 +42,14 @@ pub enum Known {
 impl Lead {
     /// The first site of Platform, as `own` sees it.
     pub fn assigned(platform: &Platform, own: &str) -> Self {
-        let Some(first) = platform.spec.sites.first() else {
-            return Self::default();
-        };
+        let first = platform.spec.sites.first();
+        first.map_or_else(Self::default, |first| Self::assigned_to(&first.name, own))
+    }
+
+    fn assigned_to(first: &str, own: &str) -> Self {
         Self {
-            known: Known::Site(first.name.clone()),
-            term: (first.name == own).then_some(ASSIGNED_TERM),
+            known: Known::Site(first.to_owned()),
+            term: (first == own).then_some(ASSIGNED_TERM),
         }
     }
 

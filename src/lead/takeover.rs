@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use govuc_directory::{ContextCsn, Directory, Error};
 use govuc_wire::tls::Material;
 use tokio::time;
@@ -28,21 +29,59 @@ pub enum Taken {
     Outranked,
 }
 
-/// Until it is done. Whoever keeps the lease meanwhile drops it when that is lost.
-pub async fn until_done(ground: &Ground, certificate: &OwnCertificate, term: u64) -> Taken {
-    loop {
-        if let Some(material) = certificate.current() {
-            match attempt(ground, &material, term).await {
-                Ok(taken) => return taken,
-                Err(error) => {
-                    tracing::info!(
-                        error = chain(&error),
-                        "this site does not lead yet, though nobody else does"
-                    );
-                }
+/// The directories of both sites, as a candidate and a new lead ask them.
+#[async_trait]
+pub trait Directories: Send + Sync {
+    /// The highest term that the own one knows of; none if it does not answer.
+    async fn written(&self, ground: &Ground) -> Option<u64>;
+    /// Ends when it is done. Whoever keeps the lease meanwhile drops it when that is lost.
+    async fn take_over(&self, ground: &Ground, term: u64) -> Taken;
+}
+
+/// The providers of both sites, over mutual TLS.
+pub struct Providers {
+    certificate: Arc<OwnCertificate>,
+}
+
+impl Providers {
+    pub fn new(certificate: Arc<OwnCertificate>) -> Self {
+        Self { certificate }
+    }
+}
+
+#[async_trait]
+impl Directories for Providers {
+    async fn written(&self, ground: &Ground) -> Option<u64> {
+        let installation = &ground.installation;
+        let own = directory(installation, &installation.own.name, self.certificate.current()?);
+        match own.lead_term().await {
+            Ok(term) => Some(term.unwrap_or(0)),
+            Err(Error::Empty) => Some(0),
+            Err(error) => {
+                tracing::info!(
+                    error = chain(&error),
+                    "this site can't lead: its directory does not answer"
+                );
+                None
             }
         }
-        time::sleep(PAUSE).await;
+    }
+
+    async fn take_over(&self, ground: &Ground, term: u64) -> Taken {
+        loop {
+            if let Some(material) = self.certificate.current() {
+                match attempt(ground, &material, term).await {
+                    Ok(taken) => return taken,
+                    Err(error) => {
+                        tracing::info!(
+                            error = chain(&error),
+                            "this site does not lead yet, though nobody else does"
+                        );
+                    }
+                }
+            }
+            time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -100,6 +100,14 @@ impl Installation {
         }
     }
 
+    /// The first site of the list.
+    pub fn first(&self) -> &str {
+        match self.place {
+            Place::First => &self.own.name,
+            Place::Second => &self.peer.name,
+        }
+    }
+
     /// Whether stores are held by lease in the roles' etcd, for which there is a witness.
     pub fn leases(&self) -> bool {
         self.witness.is_some()
@@ -218,6 +226,7 @@ mod tests {
         let one = Installation::of(&platform(), "pdsa1").unwrap();
         let two = Installation::of(&platform(), "pdsa2").unwrap();
         assert_eq!((one.place, two.place), (Place::First, Place::Second));
+        assert_eq!((one.first(), two.first()), ("pdsa1", "pdsa1"));
         assert_eq!(one.own, two.peer);
         assert_eq!(one.peer, two.own);
     }
