@@ -83,3 +83,27 @@ async fn nobody_else_moves_a_store_and_no_operation_is_edited() {
         &["spec.switchover.to", "pdsa9", "pdsa1 and pdsa2"],
     );
 }
+
+#[tokio::test]
+async fn whoever_has_the_verb_may_change_the_preferred_site_and_nobody_else() {
+    let admin = installed(None).await;
+    let mover = installed(Some(MOVER)).await;
+    let writer = installed(Some(APPLICANT)).await;
+    let mut file = store("prefers");
+    remove(&admin, &file).await;
+    put(&admin, &file).await.unwrap();
+    file["spec"]["preferredSite"] = json!("pdsa2");
+    says(
+        put(&writer, &file).await,
+        &[
+            "spec.preferredSite",
+            "aminah",
+            "from pdsa1",
+            "verb switchover",
+            "govuc-store-operator",
+        ],
+    );
+    put(&mover, &file).await.unwrap();
+    // What stays the same needs no right.
+    put(&writer, &file).await.unwrap();
+}
