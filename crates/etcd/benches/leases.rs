@@ -1,8 +1,8 @@
-//! What a site's stores cost the etcd that holds their roles: `cargo lab bench roles`.
+//! What a site's stores cost the etcd that holds their roles: `cargo lab bench leases`.
 //!
-//! As many stores as asked for, each with a guard at two sites, with a connection of its own each. The primary's keeps its
-//! lease, and both read the store's records and watch them, at the pace of the protocol. Prints the processor time that each
-//! member takes, as a share of one processor.
+//! Each store has a guard at two sites, each with a connection of its own. The primary's keeps its lease, and then both also read
+//! the store's records and watch them, at the pace of the protocol. Prints the processor time that each member takes, as a
+//! share of one processor.
 
 use std::{fs, time::Duration};
 
@@ -42,6 +42,8 @@ async fn main() {
         .put_era(&era, Revision::ABSENT, timing::ATTEMPT)
         .await
         .expect("the first era");
+    println!("| | Member | Median | Worst of {WINDOWS} |\n|---|---|---|---|");
+    let mut guards = Vec::new();
     for number in 0..STORES {
         let store = StoreName::try_from(format!("mail-{number}").as_str()).expect("a name");
         for (member, site) in SITES[..2].iter().enumerate() {
@@ -56,25 +58,34 @@ async fn main() {
             if member == 0 {
                 hold(&guard, &store, site).await;
             }
-            tokio::spawn(follow(guard, store.clone()));
+            guards.push((guard, store.clone()));
         }
         time::sleep(BETWEEN_STARTS).await;
     }
+    measure("leases are kept", &bed).await;
+    for (guard, store) in guards {
+        tokio::spawn(follow(guard, store));
+        time::sleep(BETWEEN_STARTS).await;
+    }
+    measure("and records are read and watched", &bed).await;
+}
+
+/// Prints what each member takes.
+async fn measure(what: &str, bed: &Testbed) {
     time::sleep(SETTLING).await;
     let mut shares = [const { Vec::new() }; SITES.len()];
     for _ in 0..WINDOWS {
-        let (start, before) = (Instant::now(), used(&bed));
+        let (start, before) = (Instant::now(), used(bed));
         time::sleep(WINDOW).await;
         let elapsed = start.elapsed().as_secs_f64();
-        for (member, after) in used(&bed).into_iter().enumerate() {
+        for (member, after) in used(bed).into_iter().enumerate() {
             shares[member].push((after - before[member]) / elapsed * 100.0);
         }
     }
-    println!("| Member | Median | Worst of {WINDOWS} |\n|---|---|---|");
     for (member, mut shares) in shares.into_iter().enumerate() {
         shares.sort_by(f64::total_cmp);
         println!(
-            "| {} | {:.1} % | {:.1} % |",
+            "| {what} | {} | {:.1} % | {:.1} % |",
             SITES[member],
             shares[WINDOWS / 2],
             shares[WINDOWS - 1]
