@@ -13,8 +13,8 @@ use super::{
     switchover::{self, Known},
 };
 
-/// After an attempt that came to nothing. A copy that is behind is in step again within minutes, or for long not.
-const AGAIN: SignedDuration = SignedDuration::from_mins(5);
+/// After an attempt that came to nothing. A copy that is behind is in step again within minutes.
+const AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// How it goes on.
 #[derive(Debug, PartialEq)]
@@ -208,13 +208,13 @@ mod tests {
         let waits = after("pdsa2", Some(&refused), Heard::Reading(&reading), Ok(()), LATER);
         assert_eq!(waits.step, None);
         let why = waits.status.waiting.clone().unwrap();
-        assert!(why.contains("NotInStep") && why.contains("00:05:20"), "{why}");
+        assert!(why.contains("NotInStep") && why.contains("00:01:20"), "{why}");
         let again = after(
             "pdsa2",
             Some(&waits.status),
             Heard::Reading(&reading),
             Ok(()),
-            "2026-11-24T00:05:20Z",
+            "2026-11-24T00:01:20Z",
         );
         assert!(matches!(again.step, Some(Step::Ask { .. })), "{again:?}");
         assert_ne!(id(&again.status), id(&begun));

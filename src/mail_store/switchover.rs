@@ -102,7 +102,7 @@ impl Course<'_> {
             let term = store.state.as_ref().map(|state| state.record.term.0);
             return self.ended(&outcome.record, holder, term);
         }
-        let over = |want: &Want| asked::is_over(want, self.now);
+        let over = |want: &Want| asked::is_over(want, store, self.now);
         match &store.want {
             Some(want) if mine(&want.record.operation) => {
                 if over(&want.record) {
@@ -400,6 +400,18 @@ pub(super) mod tests {
         let refused = after(None, &reading, Some("Draining"), NOW).status;
         assert_eq!(refused.state, SwitchoverState::Refused);
         assert!(refused.message.contains("sw-0"), "{}", refused.message);
+
+        let is_asked = |reading: &Reading| {
+            let next = after(None, reading, Some("Paired"), NOW);
+            matches!(next.step, Some(Step::Ask { .. }))
+        };
+        reading.store.outcome = outcome("sw-0", "Refused", "NotInStep");
+        assert!(is_asked(&reading), "after a refusal");
+        reading.store.outcome = outcome("sw-0", "Done", "abcd");
+        assert!(is_asked(&reading), "after it was done");
+        reading.store.state = held_by(None, 4).store.state;
+        assert!(!is_asked(&reading), "handed over, and nobody has taken it");
+        reading = held_by(Some("pdsa1"), 4);
 
         reading.store.want = want("sw-0", "2026-11-23T23:58:00Z");
         let next = after(None, &reading, Some("Paired"), NOW);
