@@ -176,7 +176,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         carry::read(object, &installation, context),
     );
     let primary = status::primary(&own, &peer);
-    let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref()).await;
+    let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref(), &windows).await;
     let listed = listed(
         &store,
         primary,
@@ -191,6 +191,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         peer,
         listed,
         switchover: heeded.switchover,
+        preferred_site: heeded.preferred_site,
         failover: heeded.failover,
         recorded: heeded.recorded,
         held,
