@@ -7,7 +7,7 @@ use govuc_directory::{ContextCsn, Directory, Error};
 use govuc_wire::tls::Material;
 use tokio::time;
 
-use super::office::Ground;
+use super::{ASSIGNED_TERM, office::Ground};
 use crate::{
     controller::chain,
     pki::OwnCertificate,
@@ -89,15 +89,17 @@ async fn attempt(ground: &Ground, material: &Arc<Material>, term: u64) -> Result
     let installation = &ground.installation;
     let of = |site: &str| directory(installation, site, material.clone());
     let own = of(&installation.own.name);
-    if let Some(theirs) = newest(&of(&installation.peer.name)).await? {
+    let peer = newest(&of(&installation.peer.name)).await?;
+    if let Peer::Has(theirs) = &peer {
         // What it had when it was asked: it goes on having more.
-        while !own.context_csn().await?.reaches(&theirs) {
+        while !own.context_csn().await?.reaches(theirs) {
             time::sleep(LOOK).await;
         }
     }
     match own.lead_term().await {
         Ok(Some(written)) if written > term => return Ok(Taken::Outranked),
-        Ok(_) | Err(Error::Empty) => {}
+        Ok(_) => {}
+        Err(Error::Empty) if may_begin(&peer, term) => {}
         Err(error) => return Err(error),
     }
     // From here on whoever led before adds nothing there.
@@ -105,13 +107,26 @@ async fn attempt(ground: &Ground, material: &Arc<Material>, term: u64) -> Result
     Ok(Taken::Over)
 }
 
-/// How far the other site's directory has come; none if it is away, or as empty as on the first day.
-async fn newest(peer: &Directory) -> Result<Option<ContextCsn>, Error> {
+/// Whether a new tree may be made where there is none. Beside one that only can't be seen it would be a second service: only
+/// the very first lead does not ask the other site.
+fn may_begin(peer: &Peer, term: u64) -> bool {
+    *peer == Peer::Empty || term <= ASSIGNED_TERM + 1
+}
+
+/// How far the other site's directory has come.
+#[derive(Debug, PartialEq)]
+enum Peer {
+    Has(ContextCsn),
+    Empty,
+    Away,
+}
+
+async fn newest(peer: &Directory) -> Result<Peer, Error> {
     let mut silent = 0;
     loop {
         match peer.context_csn().await {
-            Ok(newest) => return Ok(Some(newest)),
-            Err(Error::Empty) => return Ok(None),
+            Ok(newest) => return Ok(Peer::Has(newest)),
+            Err(Error::Empty) => return Ok(Peer::Empty),
             Err(error) if error.is_unavailable() => {
                 silent += 1;
                 if silent == SILENT {
@@ -119,10 +134,23 @@ async fn newest(peer: &Directory) -> Result<Option<ContextCsn>, Error> {
                         error = chain(&error),
                         "the other site's directory is not waited for"
                     );
-                    return Ok(None);
+                    return Ok(Peer::Away);
                 }
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_begun_where_nobody_can_have_one() {
+        let csn = || Peer::Has(ContextCsn::default());
+        assert!(may_begin(&Peer::Empty, 2) && may_begin(&Peer::Empty, 7));
+        assert!(may_begin(&Peer::Away, 2));
+        assert!(!may_begin(&Peer::Away, 3) && !may_begin(&csn(), 3));
     }
 }

@@ -73,12 +73,12 @@ pub fn directory(installation: &Installation, site: &str, material: Arc<Material
     )
 }
 
-/// Whether the own directory answers and has the tree. At the lead the tree is made, and its password rules kept, but never
-/// beside a tree that the peer has already: then it is about to arrive.
+/// Whether the own directory answers and has the tree. At the lead its password rules are kept, and the tree is made, but never
+/// beside a tree that the peer has already: then it is about to arrive. A lead by lease has made it before it acts.
 pub async fn tree(installation: &Installation, lead: &Lead, material: &Arc<Material>) -> Result<(), String> {
     let own = directory(installation, &installation.own.name, material.clone());
     let said = match (own.context_csn().await, lead.term) {
-        (Err(DirectoryError::Empty), Some(term)) => {
+        (Err(DirectoryError::Empty), Some(term)) if !installation.leases() => {
             let peer = directory(installation, &installation.peer.name, material.clone());
             match peer.context_csn().await {
                 Ok(_) => Err(DirectoryError::Empty),

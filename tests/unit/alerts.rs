@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 const ALERTS: &str = include_str!("../../manifests/monitoring/alerts.yaml");
+const OPERATORS_METRICS: &str = include_str!("../../src/telemetry.rs");
 const GUARDS_METRICS: &str = include_str!("../../guard/src/metrics.rs");
 
 fn alerts() -> Vec<Value> {
@@ -52,14 +53,18 @@ fn every_alert_says_what_it_means_in_both_languages() {
 }
 
 #[test]
-fn every_alert_asks_for_metrics_that_the_guard_has() {
+fn every_alert_asks_for_metrics_that_guard_and_operator_have() {
     let mut asked = 0;
     for alert in alerts() {
         let expression = alert["expr"].as_str().unwrap();
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for metric in words.filter_map(|word| word.strip_prefix("govuc_guard_")) {
-            let name = metric.strip_suffix("_seconds").unwrap_or(metric);
-            assert!(GUARDS_METRICS.contains(&format!("\"{name}\"")), "{metric}");
+        for metric in words.filter_map(|word| word.strip_prefix("govuc_")) {
+            let (of, source) = match metric.strip_prefix("guard_") {
+                Some(of_guard) => (of_guard, GUARDS_METRICS),
+                None => (metric, OPERATORS_METRICS),
+            };
+            let name = of.strip_suffix("_seconds").unwrap_or(of);
+            assert!(source.contains(&format!("\"{name}\"")), "{metric}");
             asked += 1;
         }
     }
