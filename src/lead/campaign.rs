@@ -34,6 +34,8 @@ pub struct Campaign {
     vacant: Option<Moment>,
     /// When something was last heard of who leads.
     heard: Option<Moment>,
+    /// Whether nothing was in the way of that since; said once.
+    hears: bool,
 }
 
 /// What came of an attempt to keep the lead.
@@ -59,6 +61,7 @@ impl Campaign {
             metrics,
             vacant: None,
             heard: None,
+            hears: true,
         }
     }
 
@@ -113,10 +116,11 @@ impl Campaign {
         match self.attempt(ground, roles).await {
             Ok(taken) => taken,
             Err(error) => {
-                tracing::info!(
-                    error = chain(&error),
-                    "the roles' etcd does not say who leads, or gives this site no lead"
-                );
+                // Another was faster.
+                if !matches!(error, EtcdError::Refused(_)) && self.hears {
+                    tracing::info!(error = chain(&error), "the roles' etcd does not say who leads");
+                    self.hears = false;
+                }
                 // Whoever led when it was last heard may not any more.
                 let long_ago = |heard: Moment| self.office.now().since(heard) > TIMING.ttl;
                 if self.heard.is_none_or(long_ago) {
@@ -136,6 +140,7 @@ impl Campaign {
         let sent = self.office.now();
         let reading = roles.read_lead(timing::ATTEMPT).await?;
         self.heard = Some(sent);
+        self.hears = true;
         if let Some(lead) = &reading.lead {
             self.vacant = None;
             self.say(Known::Site(lead.site.as_str().to_owned()), None);

@@ -83,6 +83,12 @@ impl Directory {
         entries.accounts.values().next().unwrap().clone()
     }
 
+    /// Every first password, and how often anything was written.
+    pub fn written(&self) -> (BTreeMap<Uuid, String>, usize) {
+        let entries = self.entries.lock().unwrap();
+        (entries.passwords.clone(), entries.writes)
+    }
+
     /// As a person does with the first password.
     pub fn change_password(&self, id: Uuid) {
         self.entries

@@ -392,17 +392,14 @@ async fn a_mailbox_that_is_deleted_where_nobody_leads_goes_and_its_account_stays
 #[tokio::test]
 async fn a_new_lead_mints_no_second_password_while_the_first_one_waits() {
     let (one, two) = made_at_both().await;
-    let minted = one.directory.entries.lock().unwrap().passwords.clone();
-    let written = one.directory.entries.lock().unwrap().writes;
+    let (minted, written) = one.directory.written();
     moves(&one, &two, 3);
     for site in [&two, &one, &two] {
         pass(site, "ali-ahmad").await.unwrap();
         assert_eq!(status(site, "ali-ahmad").first_password.unwrap().site, "pdsa1");
     }
     assert!(secret(&one).is_some() && secret(&two).is_none());
-    let entries = one.directory.entries.lock().unwrap();
-    assert_eq!((&entries.passwords, entries.writes), (&minted, written));
-    drop(entries);
+    assert_eq!(one.directory.written(), (minted, written));
 
     // Its holder chooses one: the Secret goes where it is, though that site does not lead.
     one.directory.change_password(one.directory.account().account.id);
@@ -530,8 +527,7 @@ async fn a_takeover_of_a_thousand_mailboxes_writes_nothing_to_the_directory_and_
     }
     all(&two, &names).await;
     two.server.writes();
-    let before = one.directory.entries.lock().unwrap().passwords.clone();
-    let written = one.directory.entries.lock().unwrap().writes;
+    let (before, written) = one.directory.written();
 
     moves(&one, &two, 3);
     let now = Timestamp::now();
@@ -547,9 +543,7 @@ async fn a_takeover_of_a_thousand_mailboxes_writes_nothing_to_the_directory_and_
     // Whatever is looked at nevertheless, sooner or later: nothing is to be done.
     all(&two, &names).await;
     assert_eq!(two.server.writes(), Vec::<String>::new());
-    let entries = one.directory.entries.lock().unwrap();
-    assert_eq!((&entries.passwords, entries.writes), (&before, written));
-    drop(entries);
+    assert_eq!(one.directory.written(), (before, written));
 
     let mut changed: Mailbox = two.server.get(NAMESPACE, "user-7").unwrap();
     changed.spec.individual.as_mut().unwrap().grade = 48;
