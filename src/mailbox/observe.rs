@@ -91,7 +91,10 @@ pub async fn directory(
         _ => None,
     };
     let known = record.as_ref().or(restored.as_ref());
-    let id = known.map_or_else(Uuid::new_v4, |record| record.account.id);
+    let id = match known {
+        Some(record) => record.account.id,
+        None => vacant_id(registry, &wanted.key).await?,
+    };
     let account = account(wanted, id, store, former);
     let claim = match registry.conflict_of_account(&account).await? {
         Some(conflict) => Some(Claim {
@@ -108,6 +111,21 @@ pub async fn directory(
         secret: false,
         id,
     })
+}
+
+/// The id of an account to be made. Both sites find the same: a lead that has not heard of what the lost one did last makes the
+/// same account, not a second one. An account that has moved on to another object keeps its id.
+async fn vacant_id(registry: &dyn Registry, key: &str) -> Result<Uuid, Error> {
+    let id = id_of(key);
+    let taken = registry.account_by_id(id).await?.is_some();
+    Ok(if taken { Uuid::new_v4() } else { id })
+}
+
+fn id_of(key: &str) -> Uuid {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("account\0{key}").as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Whether the Secret with the first password is there.
@@ -135,5 +153,19 @@ pub fn account(wanted: &Wanted, id: Uuid, store: &str, former: &[String]) -> Acc
         staff_number: Some(wanted.staff_number.clone()),
         grade: Some(wanted.grade.number()),
         spec_hash: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_one_id_wherever_it_is_made_an_account_of() {
+        assert_eq!(
+            id_of("kkr/ali").to_string(),
+            "223d9a6b-4a20-8449-b0f4-1cbed2792ca5"
+        );
+        assert_ne!(id_of("kkr/ali"), id_of("kkr/abu"));
     }
 }

@@ -208,6 +208,42 @@ async fn a_kept_account_comes_back_under_another_name() {
 }
 
 #[tokio::test]
+async fn a_new_object_does_not_get_the_account_that_has_moved_on_to_another() {
+    let site = site().await;
+    site.server.put(&ali());
+    pass(&site, "ali-ahmad").await.unwrap();
+    let id = site.directory.account().account.id;
+    site.server.delete::<Mailbox>(NAMESPACE, "ali-ahmad");
+    pass(&site, "ali-ahmad").await.unwrap();
+    let mut renamed = ali();
+    renamed.metadata.name = Some("ali".into());
+    renamed.spec.restore = Some(id.to_string());
+    site.server.put(&renamed);
+    pass(&site, "ali").await.unwrap();
+
+    let mut another = ali();
+    another.spec.address = "ali.ahmad2@kkr.gov.my".into();
+    another.spec.aliases.clear();
+    another.spec.individual.as_mut().unwrap().staff_number = "KKR-2".into();
+    site.server.put(&another);
+    pass(&site, "ali-ahmad").await.unwrap();
+    let entries = site.directory.entries.lock().unwrap();
+    assert_eq!(entries.accounts.len(), 2);
+    assert_eq!(entries.accounts[&id].account.mailbox, "kkr/ali");
+}
+
+#[tokio::test]
+async fn two_leads_that_know_nothing_of_each_other_make_the_same_account() {
+    let (one, two) = (site().await, site().await);
+    for site in [&one, &two] {
+        site.server.put(&ali());
+        pass(site, "ali-ahmad").await.unwrap();
+    }
+    let id = |site: &Site| site.directory.account().account.id;
+    assert_eq!(id(&one), id(&two));
+}
+
+#[tokio::test]
 async fn a_new_address_leaves_the_old_one_as_an_alias_for_good() {
     let site = site().await;
     site.server.put(&ali());
