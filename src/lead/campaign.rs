@@ -168,7 +168,8 @@ impl Campaign {
     async fn hold(&mut self, ground: &Ground, taken: LeadTaken<Moment>, stop: &CancellationToken) {
         let (lease, term) = (taken.lease, taken.term.0);
         let mut until = taken.sent + TIMING.deadline;
-        self.say(self.here(), None);
+        // Until it acts nobody leads.
+        self.say(Known::Nobody, None);
         let directories = self.directories.clone();
         let mut takeover = directories.take_over(ground, term);
         let mut over = false;
@@ -198,7 +199,9 @@ impl Campaign {
                 tracing::warn!(term, "the lead was not kept in time");
                 break;
             }
-            self.say(self.here(), over.then_some(Mandate { term, until }));
+            if over {
+                self.say(self.here(), Some(Mandate { term, until }));
+            }
         }
         // Before anybody else can have it.
         self.say(Known::Nothing, None);

@@ -18,6 +18,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(2);
 /// Between two looks at how far the own directory has come.
 const LOOK: Duration = Duration::from_millis(200);
+/// So many, and the other one is asked again.
+const LOOKS: u32 = 25;
 /// How often in a row the other site's directory must be silent to be called so: one lost packet is no lost site.
 const SILENT: u32 = 2;
 
@@ -71,7 +73,10 @@ impl Directories for Providers {
         loop {
             if let Some(material) = self.certificate.current() {
                 match attempt(ground, &material, term).await {
-                    Ok(taken) => return taken,
+                    Ok(Some(taken)) => return taken,
+                    Ok(None) => tracing::info!(
+                        "this site does not lead yet: its directory has not come as far as the other one's"
+                    ),
                     Err(error) => {
                         tracing::info!(
                             error = chain(&error),
@@ -85,26 +90,32 @@ impl Directories for Providers {
     }
 }
 
-async fn attempt(ground: &Ground, material: &Arc<Material>, term: u64) -> Result<Taken, Error> {
+/// `None` while the own directory is behind.
+async fn attempt(ground: &Ground, material: &Arc<Material>, term: u64) -> Result<Option<Taken>, Error> {
     let installation = &ground.installation;
     let of = |site: &str| directory(installation, site, material.clone());
     let own = of(&installation.own.name);
     let peer = newest(&of(&installation.peer.name)).await?;
     if let Peer::Has(theirs) = &peer {
-        // What it had when it was asked: it goes on having more.
+        // What it had when it was asked: it goes on having more. It may also go meanwhile, and is then asked again.
+        let mut looks = 0;
         while !own.context_csn().await?.reaches(theirs) {
+            looks += 1;
+            if looks == LOOKS {
+                return Ok(None);
+            }
             time::sleep(LOOK).await;
         }
     }
     match own.lead_term().await {
-        Ok(Some(written)) if written > term => return Ok(Taken::Outranked),
+        Ok(Some(written)) if written > term => return Ok(Some(Taken::Outranked)),
         Ok(_) => {}
         Err(Error::Empty) if may_begin(&peer, term) => {}
         Err(error) => return Err(error),
     }
     // From here on whoever led before adds nothing there.
     bootstrap(installation, &own, term).await?;
-    Ok(Taken::Over)
+    Ok(Some(Taken::Over))
 }
 
 /// Whether a new tree may be made where there is none. Beside one that only can't be seen it would be a second service: only

@@ -193,7 +193,11 @@ async fn a_new_lead_does_not_act_before_its_directory_has_all() {
         ..Inner::default()
     }));
     let first = Operator::start(&bed, "pdsa1", &behind);
-    first.knows("pdsa1", None).await;
+    let nobody = Lead {
+        known: Known::Nobody,
+        term: None,
+    };
+    eventually("nobody leads", || first.lead() == nobody).await;
     let asked = Instant::now();
     while asked.elapsed() < Timing::PROTOCOL.renew * 2 {
         assert!(!first.lead().is_here());
