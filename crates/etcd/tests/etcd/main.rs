@@ -9,7 +9,9 @@ mod late;
 mod line;
 mod outage;
 mod peers;
+mod replacement;
 mod roles;
+mod start;
 mod store;
 mod trust;
 
