@@ -27,6 +27,7 @@ pub struct Metrics {
     reconciles: Family<ReconcileLabels, Counter>,
     durations: Family<KindLabels, Histogram>,
     leading: Gauge,
+    members: Gauge,
 }
 
 /// Counts a reconcile when dropped, so that one that was cancelled counts too.
@@ -73,12 +74,19 @@ impl Default for Metrics {
             durations.clone(),
         );
         registry.register("leading", "1 while this replica acts", leading.clone());
+        let members = Gauge::default();
+        registry.register(
+            "roles_members",
+            "How many of the three members of the roles' etcd are there, while a majority can be asked from this site",
+            members.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             writes,
             reconciles,
             durations,
             leading,
+            members,
         }
     }
 }
@@ -95,6 +103,10 @@ impl Metrics {
 
     pub fn lead(&self, leading: bool) {
         self.leading.set(leading.into());
+    }
+
+    pub fn members(&self, present: usize) {
+        self.members.set(i64::try_from(present).unwrap_or(i64::MAX));
     }
 
     /// Begins to count a reconcile, as `cancelled` unless [`Timer::end`] says otherwise.
@@ -173,11 +185,13 @@ mod tests {
         metrics.wrote("apply", "Secret", "ok");
         metrics.time("Agency").end("ok");
         drop(metrics.time("Agency"));
+        metrics.members(2);
         let text = metrics.text().unwrap();
         for line in [
             r#"govuc_writes_total{verb="apply",kind="Secret",outcome="ok"} 1"#,
             r#"govuc_reconciles_total{kind="Agency",outcome="ok"} 1"#,
             r#"govuc_reconciles_total{kind="Agency",outcome="cancelled"} 1"#,
+            "govuc_roles_members 2",
         ] {
             assert!(text.contains(line), "{text}");
         }

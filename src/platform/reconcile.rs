@@ -34,6 +34,8 @@ use crate::{
 const UNSETTLED: Duration = Duration::from_secs(3);
 /// How often the members of the roles' etcd are looked at. No watch tells of them either.
 const MEMBERS: Duration = Duration::from_secs(30);
+/// The same while one is replaced.
+const REPLACED: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -144,7 +146,9 @@ async fn make(
     let members = match &roles {
         Some(certificates) => {
             let seen = roles::observe::look(cluster, installation, certificates).await?;
+            context.metrics.members(seen.present());
             roles::leader::prefer_witness(&seen, certificates).await;
+            roles::replace::carry_on(&seen, installation.leads(), certificates).await;
             Some(seen)
         }
         None => None,
@@ -160,6 +164,7 @@ async fn make(
     let renewals = [certificates.renewal, roles.and_then(|roles| roles.renewal)];
     let again = match (parts.settled(), &parts.members) {
         (false, _) => UNSETTLED,
+        (true, Some(members)) if members.is_replacing() => REPLACED,
         (true, Some(_)) => MEMBERS,
         (true, None) => RESYNC,
     };

@@ -26,6 +26,9 @@ pub struct Place<'a> {
     pub asks: Vec<&'a str>,
     /// The file that is there once this member has been one; none for who always asks.
     pub formed_file: &'a str,
+    /// etcd's id of the cluster, in hexadecimal digits, for who has no such file and if there is one already: a volume of
+    /// another one does not start.
+    pub cluster: &'a str,
 }
 
 /// Where other members reach the one of a site, or the witness.
@@ -60,6 +63,7 @@ pub fn settings(
         ("member_identity", ROLES_MEMBER.to_owned()),
         ("endpoints", endpoints.join(",")),
         ("formed_file", place.formed_file.to_owned()),
+        ("cluster", place.cluster.to_owned()),
     ]);
     template::render(TEMPLATE, &values)
 }
@@ -112,6 +116,7 @@ mod tests {
             client_url: client_url(site),
             asks: vec!["pdsa1", "pdsa2"],
             formed_file: "",
+            cluster: "",
         };
         let text = settings(&installation(own), site, &place).unwrap();
         text.lines()
