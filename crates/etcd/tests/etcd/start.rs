@@ -34,12 +34,17 @@ impl Surroundings {
             &folder.path().join("etcd"),
             &format!("exec {} \"$@\"", program.join(" ")),
         );
-        // The lab's program has no etcdctl: this one says what the test had the members say.
+        // The lab's program has no etcdctl: then this says what the test had the members say. Else what is there is asked, once
+        // the test lets them speak.
         let list = folder.path().join("list");
-        executable(
-            &folder.path().join("etcdctl"),
-            &format!("exec cat {}", list.display()),
-        );
+        let list = list.display();
+        let beside = Path::new(&program[0]).with_file_name("etcdctl");
+        let asked = if beside.exists() {
+            format!("[ -e {list} ] && exec {} \"$@\"", beside.display())
+        } else {
+            format!("exec cat {list}")
+        };
+        executable(&folder.path().join("etcdctl"), &asked);
         Self(folder)
     }
 
@@ -80,6 +85,7 @@ impl Surroundings {
     }
 
     fn start(&self, bed: &mut Testbed) {
+        let others = [0, 2].map(|other| format!("https://{}", bed.endpoint(other)));
         let mut settings = bed
             .environment(STARTED)
             .into_iter()
@@ -87,7 +93,7 @@ impl Surroundings {
                 writeln!(text, "{name}={value}").unwrap();
                 text
             });
-        writeln!(settings, "MEMBER_ENDPOINTS=https://nobody:1").unwrap();
+        writeln!(settings, "MEMBER_ENDPOINTS={}", others.join(",")).unwrap();
         writeln!(settings, "MEMBER_FORMED_FILE={}", self.formed().display()).unwrap();
         writeln!(settings, "MEMBER_CLUSTER=").unwrap();
         let file = self.0.path().join("etcd.env");
