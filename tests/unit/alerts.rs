@@ -6,6 +6,7 @@ use serde_json::Value;
 
 const ALERTS: &str = include_str!("../../manifests/monitoring/alerts.yaml");
 const GUARDS_METRICS: &str = include_str!("../../guard/src/metrics.rs");
+const OPERATORS_METRICS: &str = include_str!("../../src/telemetry.rs");
 
 fn alerts() -> Vec<Value> {
     let rules: Value = serde_yaml::from_str(ALERTS).unwrap();
@@ -52,16 +53,20 @@ fn every_alert_says_what_it_means_in_both_languages() {
 }
 
 #[test]
-fn every_alert_asks_for_metrics_that_the_guard_has() {
+fn every_alert_asks_for_metrics_that_the_guard_or_the_operator_has() {
     let mut asked = 0;
     for alert in alerts() {
         let expression = alert["expr"].as_str().unwrap();
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for metric in words.filter_map(|word| word.strip_prefix("govuc_guard_")) {
-            let name = metric.strip_suffix("_seconds").unwrap_or(metric);
-            assert!(GUARDS_METRICS.contains(&format!("\"{name}\"")), "{metric}");
+        for metric in words.filter_map(|word| word.strip_prefix("govuc_")) {
+            let (has, name) = match metric.strip_prefix("guard_") {
+                Some(name) => (GUARDS_METRICS, name),
+                None => (OPERATORS_METRICS, metric),
+            };
+            let name = name.strip_suffix("_seconds").unwrap_or(name);
+            assert!(has.contains(&format!("\"{name}\"")), "{metric}");
             asked += 1;
         }
     }
-    assert!(asked >= 5, "{asked}");
+    assert!(asked >= 6, "{asked}");
 }
