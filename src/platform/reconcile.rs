@@ -125,7 +125,11 @@ async fn make(
     };
     let certificates = observe::certificates(cluster, installation, &joined, now).await?;
     let roles = match &installation.witness {
-        Some(_) => Some(roles::certificates::ensure(cluster, installation, &joined, now).await?),
+        Some(_) => {
+            // Before there is a member that could begin another etcd.
+            roles::formation::recall(cluster).await?;
+            Some(roles::certificates::ensure(cluster, installation, &joined, now).await?)
+        }
         None => None,
     };
     let session_key = pki::session_key(&joined.root);

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use govuc_api::{PLATFORM, Platform, conditions::types};
 use govuc_etcd::MemberId;
-use govuc_wire::names::{MAIL_NAMESPACE, SYSTEM_NAMESPACE};
+use govuc_wire::names::SYSTEM_NAMESPACE;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
@@ -32,7 +32,7 @@ use crate::{
     },
     platform::{Endpoint, Installation, InstallationError},
     roles::{
-        FORMED_CONFIG_MAP, FORMED_KEY,
+        FORMED_CONFIG_MAP, formation,
         witness::{File, Validity, folder},
     },
 };
@@ -171,12 +171,12 @@ fn installation(context: &Context, platform: &Platform) -> Result<(Installation,
 
 /// etcd's id of the cluster, if one was formed.
 async fn formed(context: &Context) -> Result<Option<String>, Error> {
-    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), MAIL_NAMESPACE);
+    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), SYSTEM_NAMESPACE);
     let map = maps
         .get_opt(FORMED_CONFIG_MAP)
         .await
         .map_err(api(context, "the id of the roles' etcd"))?;
-    Ok(map.and_then(|map| map.data?.remove(FORMED_KEY)))
+    Ok(map.map(formation::id))
 }
 
 /// Refuses to give up a member that is not the witness, or that is there: a slip would cost a vote.

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 mod client;
+pub mod formation;
 pub mod health;
 pub mod lack;
 pub mod leader;
@@ -23,9 +24,7 @@ use crate::part::pod;
 pub const TLS_PATH: &str = "/etc/govuc/roles";
 /// The Secret with a client's certificate, in each namespace that has clients.
 pub const CLIENT_SECRET: &str = "tls-roles-client";
-/// The ConfigMap in `govuc-mail` that tells, for as long as the cluster lives, that this site's member has been one of it. It
-/// outlives Platform and the member's volume, for which it is there. Where it is lost with the whole namespace, a member with
-/// an empty volume asks the others before it begins anything.
+/// The ConfigMap that tells that the etcd was formed, for as long as it lives.
 pub const FORMED_CONFIG_MAP: &str = "roles-formed";
 /// The key in [`FORMED_CONFIG_MAP`]: etcd's id of the cluster, in hexadecimal digits.
 pub const FORMED_KEY: &str = "cluster";

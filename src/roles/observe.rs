@@ -1,27 +1,24 @@
 //! What the members say, and what the cluster keeps of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use govuc_etcd::{Endpoint, Error, Etcd, MemberStatus, peer};
 use govuc_wire::{
     names::{MAIL_NAMESPACE, WITNESS},
     tls::Material,
 };
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Pod},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::core::v1::Pod;
 
 use super::{
-    FORMED_CONFIG_MAP, FORMED_KEY,
     certificates::Certificates,
+    formation,
     said::Refusal,
     seen::{Answer, Heard, Seen},
 };
 use crate::{
     cluster::{self, Cluster},
     controller::chain,
-    part::{Part, Role, common_labels},
+    part::{Part, Role},
     platform::Installation,
 };
 
@@ -34,14 +31,14 @@ pub async fn look(
     installation: &Installation,
     roles: &Certificates,
 ) -> Result<Seen, cluster::Error> {
-    let formed: Option<ConfigMap> = cluster.read(Some(MAIL_NAMESPACE), FORMED_CONFIG_MAP).await?;
+    let formed = formation::recall(cluster).await?;
     let pod: Option<Pod> = cluster.read(Some(MAIL_NAMESPACE), &pod_name()).await?;
     let sites = [installation.own.name.clone(), installation.peer.name.clone()];
     let endpoints = sites.each_ref().map(|site| Endpoint::of_site(site));
     let mut seen = Seen {
         sites,
         formed: formed.is_some(),
-        cluster: formed.as_ref().and_then(cluster_of),
+        cluster: formed.and_then(|id| u64::from_str_radix(&id, 16).ok()),
         members: None,
         answers: [Heard::Silence, Heard::Silence],
         witness: Heard::Silence,
@@ -71,8 +68,7 @@ pub async fn look(
     if !seen.formed
         && let Some(found) = seen.formed_cluster()
     {
-        cluster.create(&evidence(found)).await?;
-        tracing::info!(cluster = format!("{found:x}"), "the roles' etcd is formed");
+        formation::remember(cluster, &format!("{found:x}")).await?;
         seen.formed = true;
         seen.cluster = Some(found);
     }
@@ -113,22 +109,4 @@ impl From<MemberStatus> for Answer {
 /// Of this site's member.
 fn pod_name() -> String {
     format!("{}-0", Part::shared(Role::Roles).name)
-}
-
-fn cluster_of(formed: &ConfigMap) -> Option<u64> {
-    u64::from_str_radix(formed.data.as_ref()?.get(FORMED_KEY)?, 16).ok()
-}
-
-/// Not owned by Platform: it has to outlive it, as the volume does of which it tells.
-fn evidence(cluster: u64) -> ConfigMap {
-    ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(FORMED_CONFIG_MAP.to_owned()),
-            namespace: Some(MAIL_NAMESPACE.to_owned()),
-            labels: Some(common_labels()),
-            ..Default::default()
-        },
-        data: Some(BTreeMap::from([(FORMED_KEY.to_owned(), format!("{cluster:x}"))])),
-        ..Default::default()
-    }
 }
