@@ -117,6 +117,11 @@ pub enum Command {
         #[arg(value_enum)]
         campaign: crate::suites::Campaign,
     },
+    /// Measure, and write down every result; goes on where it was broken off.
+    Bench {
+        #[arg(value_enum)]
+        bench: crate::suites::Bench,
+    },
     /// Run a command beside two control planes without nodes, with KUBECONFIG set.
     #[command(hide = true)]
     ApiOnly {

@@ -92,6 +92,7 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::demo(&name).await?,
         Command::Test { suites } => return suites::run(&suites).await,
         Command::Campaign { campaign } => suites::campaign(campaign).await?,
+        Command::Bench { bench } => suites::bench(bench).await?,
         Command::ApiOnly { command } => return Ok(exit_code(api_only::beside(&command).await?)),
         Command::Agent { site } => agent::run(&name, site).await?,
         Command::Relay { site, milliseconds } => {

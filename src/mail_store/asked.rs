@@ -1,8 +1,11 @@
 //! What is asked of a store's guards through etcd, whatever it is: pure.
 
-use govuc_etcd::{Revision, roles::Reading};
+use govuc_etcd::{
+    Revision,
+    roles::{Reading, StoreRecords},
+};
 use govuc_roles::{
-    record::{EraRecord, OutcomeRecord, Want},
+    record::{EraRecord, Outcome, OutcomeRecord, Want},
     timing::Timing,
 };
 use k8s_openapi::jiff::Timestamp;
@@ -43,10 +46,22 @@ pub fn until(not_after: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(until).unwrap_or_default()
 }
 
-/// Whether it can no longer be under way.
-pub fn is_over(want: &Want, now: Timestamp) -> bool {
-    now.as_second()
-        > i64::try_from(want.not_after)
-            .unwrap_or(i64::MAX)
-            .saturating_add(AT_MOST)
+/// Whether it can no longer be under way: it was answered, or its time has run out.
+pub fn is_over(want: &Want, store: &StoreRecords, now: Timestamp) -> bool {
+    let answered = store
+        .outcome
+        .as_ref()
+        .filter(|outcome| outcome.record.operation == want.operation);
+    let ended = answered.is_some_and(|outcome| match outcome.record.outcome {
+        Outcome::Refused | Outcome::Aborted => true,
+        // Handed over, and perhaps not taken yet.
+        Outcome::Done => store
+            .state
+            .as_ref()
+            .is_some_and(|state| state.record.holder.is_some()),
+    });
+    let most = i64::try_from(want.not_after)
+        .unwrap_or(i64::MAX)
+        .saturating_add(AT_MOST);
+    ended || now.as_second() > most
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use govuc_api::{FailoverStatus, MailStore, RecordedCopies, SwitchoverStatus};
+use govuc_api::{FailoverStatus, MailStore, PreferredSiteStatus, RecordedCopies, SwitchoverStatus};
 use govuc_etcd::{
     Error,
     roles::{Reading, Roles},
@@ -14,11 +14,11 @@ use kube::ResourceExt;
 
 use super::{
     asked::{Heard, Step},
-    failover, recorded,
+    failover, preferred, recorded,
     status::Copy,
     switchover,
 };
-use crate::{cluster, controller::chain, operator::Context, platform::Installation};
+use crate::{cluster, controller::chain, maintenance::Windows, operator::Context, platform::Installation};
 
 /// For each question to etcd.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -33,6 +33,7 @@ pub struct Records {
 /// What is to be said of all that was asked, and of what etcd has.
 pub struct Heeded {
     pub switchover: Option<SwitchoverStatus>,
+    pub preferred_site: Option<PreferredSiteStatus>,
     pub failover: Option<FailoverStatus>,
     pub recorded: Option<RecordedCopies>,
 }
@@ -67,6 +68,7 @@ pub async fn on(
     installation: &Installation,
     (own, peer): (&Copy, &Copy),
     records: Option<&Records>,
+    windows: &Windows,
 ) -> Heeded {
     let now = Timestamp::now();
     let previous = object.status.clone().unwrap_or_default();
@@ -80,24 +82,34 @@ pub async fn on(
         Some(records) => Heard::Reading(&records.reading),
         None => Heard::Nothing,
     };
+    let sides = switchover::Known {
+        own: &installation.own.name,
+        peer: &installation.peer.name,
+        etcd,
+        primary_state: [own, peer].into_iter().find_map(|copy| {
+            let status = copy.said.as_ref().ok()?;
+            (status.role == Role::Primary).then_some(status.state.as_str())
+        }),
+    };
     let mut switchover = previous.switchover;
     if let Some(asked) = &object.spec.switchover {
-        let known = switchover::Known {
-            own: &installation.own.name,
-            peer: &installation.peer.name,
-            etcd,
-            primary_state: [own, peer].into_iter().find_map(|copy| {
-                let status = copy.said.as_ref().ok()?;
-                (status.role == Role::Primary).then_some(status.state.as_str())
-            }),
-        };
-        let next = switchover::next(asked, switchover.as_ref(), &known, now);
+        let next = switchover::next(asked, switchover.as_ref(), &sides, now);
         if is_carried_out(records, next.step.as_ref(), &asked.id).await {
             switchover = Some(next.status);
         } else {
             // Asked or not: the next look at etcd tells.
             switchover = switchover.filter(|previous| previous.id == asked.id);
         }
+    }
+    let mut preferred_site = previous.preferred_site;
+    let may_begin = windows.may_begin(now).map_err(|wait| wait.why);
+    let preferred = &object.spec.preferred_site;
+    let next = preferred::next(preferred, preferred_site.as_ref(), &sides, may_begin, now);
+    let operation = next.status.switchover.as_ref();
+    let operation = operation.map_or("none", |attempt| attempt.id.as_str());
+    // Otherwise asked or not: if it was, the next attempt finds it under way.
+    if is_carried_out(records, next.step.as_ref(), operation).await {
+        preferred_site = Some(next.status);
     }
     let mut failover = previous.failover;
     if let Some(asked) = &object.spec.failover {
@@ -117,6 +129,7 @@ pub async fn on(
     }
     Heeded {
         switchover,
+        preferred_site,
         failover,
         recorded,
     }

@@ -6,6 +6,7 @@ pub mod desired;
 pub mod failover;
 pub mod guard;
 pub mod plan;
+mod preferred;
 mod reconcile;
 pub mod recorded;
 mod restart;

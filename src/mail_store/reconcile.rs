@@ -174,7 +174,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         carry::read(object, &installation, context),
     );
     let primary = status::primary(&own, &peer);
-    let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref()).await;
+    let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref(), &windows).await;
     let listed = listed(&store, primary, &installation, &joined.material).await;
     Ok(Stage::Made(Box::new(Copies {
         pod_ready: applied.stateful_sets.iter().all(workload::stateful_set_is_ready),
@@ -182,6 +182,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         peer,
         listed,
         switchover: heeded.switchover,
+        preferred_site: heeded.preferred_site,
         failover: heeded.failover,
         recorded: heeded.recorded,
         held,

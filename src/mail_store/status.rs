@@ -1,7 +1,8 @@
 //! What a MailStore says of the own site, and of the copies it can ask: pure.
 
 use govuc_api::{
-    CopyState, FailoverStatus, MailStore, MailStoreStatus, RecordedCopies, StoreCopy, SwitchoverStatus,
+    CopyState, FailoverStatus, MailStore, MailStoreStatus, PreferredSiteStatus, RecordedCopies, StoreCopy,
+    SwitchoverStatus,
     conditions::{reasons, types},
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
@@ -37,6 +38,8 @@ pub struct Copies {
     pub listed: Option<Result<(), String>>,
     /// The one that was asked for last.
     pub switchover: Option<SwitchoverStatus>,
+    /// What became of the preferred site.
+    pub preferred_site: Option<PreferredSiteStatus>,
     /// The restart that waits.
     pub held: Held,
     /// The same.
@@ -79,9 +82,11 @@ impl Copies {
 
     /// What was asked for has not ended.
     pub fn moving(&self) -> bool {
-        let switchover = self.switchover.as_ref();
+        let preferred = self.preferred_site.as_ref();
+        let attempt = preferred.and_then(|preferred| preferred.switchover.as_ref());
+        let mut switchovers = self.switchover.iter().chain(attempt);
         let failover = self.failover.as_ref();
-        switchover.is_some_and(|switchover| !switchover.state.is_final())
+        switchovers.any(|switchover| !switchover.state.is_final())
             || failover.is_some_and(|failover| !failover.state.is_final())
     }
 }
@@ -126,6 +131,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .map(|copy| copy_of(copy, &previous.sites))
             .into(),
         switchover: copies.switchover.clone(),
+        preferred_site: copies.preferred_site.clone(),
         pending: copies.held.pending.clone(),
         failover: copies.failover.clone(),
         recorded: copies.recorded.clone(),
@@ -283,6 +289,7 @@ pub(super) mod tests {
             },
             listed: Some(Ok(())),
             switchover: None,
+            preferred_site: None,
             held: Held::default(),
             failover: None,
             recorded: None,
@@ -351,6 +358,7 @@ pub(super) mod tests {
             peer: own,
             listed: None,
             switchover: None,
+            preferred_site: None,
             held: Held::default(),
             failover: None,
             recorded: None,

@@ -75,6 +75,13 @@ pub fn next(
     }
 }
 
+/// The site that took the store last, as etcd has it; `None` after a hand-over that nobody has taken yet.
+pub fn holder(reading: &Reading) -> Option<String> {
+    let state = reading.store.state.as_ref()?;
+    let holder = state.record.holder.as_ref()?;
+    Some(holder.site.to_string())
+}
+
 struct Course<'a> {
     asked: &'a Switchover,
     status: SwitchoverStatus,
@@ -84,11 +91,7 @@ struct Course<'a> {
 impl Course<'_> {
     fn with(mut self, reading: &Reading, known: &Known<'_>) -> Next {
         let store = &reading.store;
-        let holder = store
-            .state
-            .as_ref()
-            .and_then(|state| state.record.holder.as_ref())
-            .map(|holder| holder.site.to_string());
+        let holder = holder(reading);
         if self.status.from.is_none() {
             self.status.from.clone_from(&holder);
         }
@@ -99,7 +102,7 @@ impl Course<'_> {
             let term = store.state.as_ref().map(|state| state.record.term.0);
             return self.ended(&outcome.record, holder, term);
         }
-        let over = |want: &Want| asked::is_over(want, self.now);
+        let over = |want: &Want| asked::is_over(want, store, self.now);
         match &store.want {
             Some(want) if mine(&want.record.operation) => {
                 if over(&want.record) {
@@ -224,14 +227,14 @@ impl Course<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use govuc_etcd::roles::{StoreRecords, Versioned};
     use rstest::rstest;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
 
-    const NOW: &str = "2026-11-24T00:00:00Z";
+    pub const NOW: &str = "2026-11-24T00:00:00Z";
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -252,7 +255,7 @@ mod tests {
         })
     }
 
-    fn held_by(site: Option<&str>, term: u64) -> Reading {
+    pub fn held_by(site: Option<&str>, term: u64) -> Reading {
         let holder = site.map(|site| json!({"site": site, "volume": "a", "session": "s"}));
         Reading {
             revision: Revision(9),
@@ -267,7 +270,7 @@ mod tests {
         }
     }
 
-    fn want(operation: &str, not_after: &str) -> Option<Versioned<Want>> {
+    pub fn want(operation: &str, not_after: &str) -> Option<Versioned<Want>> {
         let not_after = at(not_after).as_second();
         record(
             json!({"operation": operation, "change": "Switchover", "to": "pdsa2", "era": 1, "by": "t", "notAfter": not_after}),
@@ -275,7 +278,7 @@ mod tests {
         )
     }
 
-    fn outcome(operation: &str, outcome: &str, message: &str) -> Option<Versioned<OutcomeRecord>> {
+    pub fn outcome(operation: &str, outcome: &str, message: &str) -> Option<Versioned<OutcomeRecord>> {
         record(
             json!({"operation": operation, "outcome": outcome, "message": message}),
             8,
@@ -397,6 +400,18 @@ mod tests {
         let refused = after(None, &reading, Some("Draining"), NOW).status;
         assert_eq!(refused.state, SwitchoverState::Refused);
         assert!(refused.message.contains("sw-0"), "{}", refused.message);
+
+        let is_asked = |reading: &Reading| {
+            let next = after(None, reading, Some("Paired"), NOW);
+            matches!(next.step, Some(Step::Ask { .. }))
+        };
+        reading.store.outcome = outcome("sw-0", "Refused", "NotInStep");
+        assert!(is_asked(&reading), "after a refusal");
+        reading.store.outcome = outcome("sw-0", "Done", "abcd");
+        assert!(is_asked(&reading), "after it was done");
+        reading.store.state = held_by(None, 4).store.state;
+        assert!(!is_asked(&reading), "handed over, and nobody has taken it");
+        reading = held_by(Some("pdsa1"), 4);
 
         reading.store.want = want("sw-0", "2026-11-23T23:58:00Z");
         let next = after(None, &reading, Some("Paired"), NOW);

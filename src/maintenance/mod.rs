@@ -103,6 +103,14 @@ impl Windows {
         now + SignedDuration::from_hours(24 * days)
     }
 
+    /// Whether what concerns both sites, such as moving a store, may begin now.
+    pub fn may_begin(&self, now: Timestamp) -> Result<(), Wait> {
+        match self.gate(now) {
+            Gate::Open | Gate::OurTurn(_) => Ok(()),
+            Gate::Shut(wait) => Err(wait),
+        }
+    }
+
     fn gate(&self, now: Timestamp) -> Gate {
         let schedule = match &self.when {
             When::Always => return Gate::Open,

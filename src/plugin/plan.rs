@@ -41,6 +41,8 @@ struct SitePlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
     pending: Vec<Act>,
+    /// Stores on their way to another preferred site.
+    moves: Vec<Move>,
 }
 
 /// A window's next time, for both sites.
@@ -62,6 +64,17 @@ struct Act {
     message: String,
     #[serde(flatten)]
     restart: PendingRestart,
+}
+
+/// A store that is to follow its `spec.preferredSite`.
+#[derive(Serialize, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct Move {
+    store: String,
+    from: String,
+    to: String,
+    /// Why it has not moved, or how it goes; for people.
+    message: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +137,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
             pending.extend(acts);
         }
     }
+    let moves = stores.iter().filter_map(Move::of).collect();
     let schedule = platform
         .spec
         .maintenance
@@ -139,6 +153,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
         windows,
         fault,
         pending,
+        moves,
     }
 }
 
@@ -194,10 +209,11 @@ impl SitePlan {
                 )
             })),
         }
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.moves.is_empty() {
             lines.push("  nothing waits".to_owned());
         }
         lines.extend(self.pending.iter().map(Act::text));
+        lines.extend(self.moves.iter().map(Move::text));
         lines.join("\n")
     }
 }
@@ -227,6 +243,32 @@ impl Act {
             .next()
             .unwrap_or_default();
         format!("{}: {why}", self.restart.reason)
+    }
+}
+
+impl Move {
+    fn of(store: &MailStore) -> Option<Self> {
+        let status = store.status.as_ref()?.preferred_site.as_ref()?;
+        if status.site == store.spec.preferred_site {
+            return None;
+        }
+        let attempt = status.switchover.as_ref().map(|attempt| &attempt.message);
+        Some(Self {
+            store: store.name_any(),
+            from: status.site.clone(),
+            to: store.spec.preferred_site.clone(),
+            message: status.waiting.as_ref().or(attempt).cloned().unwrap_or_default(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            store,
+            from,
+            to,
+            message,
+        } = self;
+        format!("  move MailStore {store} from {from} to {to}\n    {message}")
     }
 }
 
@@ -265,7 +307,10 @@ mod tests {
         serde_json::from_value(json!({
             "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "mail-1"},
             "spec": {"preferredSite": "pdsa1"},
-            "status": {"pending": [{"part": "mail-1", "change": "settings of the pod", "reason": "NoWindow"}]},
+            "status": {
+                "pending": [{"part": "mail-1", "change": "settings of the pod", "reason": "NoWindow"}],
+                "preferredSite": {"site": "pdsa2", "waiting": "no maintenance window comes any more"},
+            },
         }))
         .unwrap()
     }
@@ -282,7 +327,9 @@ mod tests {
              why then: AwaitingWindow: this site's turn in window ahad-malam begins 2026-12-06T01:00:00+08:00\n  \
              restart mail-1 of MailStore mail-1: settings of the pod\n    \
              when: no time is set\n    \
-             why then: NoWindow: "
+             why then: NoWindow: \n  \
+             move MailStore mail-1 from pdsa2 to pdsa1\n    \
+             no maintenance window comes any more"
         );
     }
 

@@ -6,7 +6,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLICANT, APPROVER, PIPELINE, api, example, installed, put, put_as, refusal, remove};
+use crate::cluster::{
+    APPLICANT, APPROVER, PIPELINE, api, example, installed, put, put_as, refusal, remove, says,
+};
 
 fn agency(name: &str, requested_by: &str) -> Value {
     let mut agency = example("agencies/kkr.yaml");
@@ -25,16 +27,6 @@ fn decision(name: &str, by: &str) -> Value {
 async fn approval(client: &Client, name: &str) -> Value {
     let found = api(client, &decision(name, "")).get(name).await.unwrap();
     found.data["spec"]["approval"]["decision"].clone()
-}
-
-#[track_caller]
-fn says(outcome: Result<impl Sized, String>, parts: &[&str]) {
-    let Err(message) = outcome else {
-        panic!("it was allowed");
-    };
-    for part in parts {
-        assert!(message.contains(part), "without {part:?}: {message}");
-    }
 }
 
 #[tokio::test]

@@ -36,18 +36,6 @@ async fn a_platform_keeps_its_witness_and_may_move_it() {
 }
 
 #[tokio::test]
-async fn a_stores_site_moves_only_by_a_switchover() {
-    let client = installed(None).await;
-    let mut store = json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "stays"},
-        "spec": {"preferredSite": "pdsa1"},
-    });
-    put(&client, &store).await.unwrap();
-    store["spec"]["preferredSite"] = json!("pdsa2");
-    refused(&store, &["spec.preferredSite", "pdsa1", "switchover"]).await;
-}
-
-#[tokio::test]
 async fn an_approved_agency_keeps_its_application_its_site_and_its_placement() {
     let admin = installed(None).await;
     let approver = installed(Some(APPROVER)).await;

@@ -194,6 +194,17 @@ pub async fn put_as(client: &Client, manager: &str, object: &Value) -> Result<Dy
     send(client, object, &PatchParams::apply(manager)).await
 }
 
+/// Fails unless it was refused in these words.
+#[track_caller]
+pub fn says(outcome: Result<impl Sized, String>, parts: &[&str]) {
+    let Err(message) = outcome else {
+        panic!("it was allowed");
+    };
+    for part in parts {
+        assert!(message.contains(part), "without {part:?}: {message}");
+    }
+}
+
 /// Takes away what an earlier run left.
 pub async fn remove(client: &Client, object: &Value) {
     let api = api(client, object);

@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLICANT, MOVER, api, installed, put, put_as, remove};
+use crate::cluster::{APPLICANT, MOVER, api, installed, put, put_as, remove, says};
 
 fn store(name: &str) -> Value {
     json!({
@@ -17,16 +17,6 @@ fn move_to(name: &str, id: &str, to: &str) -> Value {
         "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
         "spec": {"switchover": {"id": id, "to": to, "notAfter": "2026-11-24T00:00:00Z"}},
     })
-}
-
-#[track_caller]
-fn says(outcome: Result<impl Sized, String>, parts: &[&str]) {
-    let Err(message) = outcome else {
-        panic!("it was allowed");
-    };
-    for part in parts {
-        assert!(message.contains(part), "without {part:?}: {message}");
-    }
 }
 
 #[tokio::test]
@@ -82,4 +72,28 @@ async fn nobody_else_moves_a_store_and_no_operation_is_edited() {
         put_as(&mover, "govuc-switchover", &move_to("stays-put", "sw-3", "pdsa9")).await,
         &["spec.switchover.to", "pdsa9", "pdsa1 and pdsa2"],
     );
+}
+
+#[tokio::test]
+async fn whoever_has_the_verb_may_change_the_preferred_site_and_nobody_else() {
+    let admin = installed(None).await;
+    let mover = installed(Some(MOVER)).await;
+    let writer = installed(Some(APPLICANT)).await;
+    let mut file = store("prefers");
+    remove(&admin, &file).await;
+    put(&admin, &file).await.unwrap();
+    file["spec"]["preferredSite"] = json!("pdsa2");
+    says(
+        put(&writer, &file).await,
+        &[
+            "spec.preferredSite",
+            "aminah",
+            "from pdsa1",
+            "verb switchover",
+            "govuc-store-operator",
+        ],
+    );
+    put(&mover, &file).await.unwrap();
+    // What stays the same needs no right.
+    put(&writer, &file).await.unwrap();
 }

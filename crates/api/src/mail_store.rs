@@ -41,10 +41,8 @@ pub struct MailStoreSpec {
     #[serde(rename = "use", default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("what a store is used for can't change: make another store"))]
     pub usage: StoreUse,
-    /// The site that is primary.
+    /// The site that is to be primary. Takes the store first; a change moves it there, by a switchover in a maintenance window.
     #[schemars(schema_with = "crate::schema::label")]
-    #[x_kube(validation = Rule::new("self == oldSelf")
-        .message(Message::Expression("'preferredSite is ' + oldSelf + ' and can\\'t be edited: a store moves only by a switchover, which loses nothing'".into())))]
     pub preferred_site: String,
     /// Its volume in each site.
     #[serde(default)]
@@ -141,6 +139,9 @@ pub struct MailStoreStatus {
     /// The switchover that was asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switchover: Option<SwitchoverStatus>,
+    /// What became of `spec.preferredSite`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_site: Option<PreferredSiteStatus>,
     /// The restart of this site's copy that waits for a maintenance window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["part".into()]))]
@@ -154,6 +155,20 @@ pub struct MailStoreStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// How far a store is on its way to `spec.preferredSite`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PreferredSiteStatus {
+    /// The preferred site that the store was made for or has moved to. Another one in the spec is a move that has not ended.
+    pub site: String,
+    /// Why the move has not begun, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
+    /// The last attempt to move it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<SwitchoverStatus>,
 }
 
 /// How far a switchover is, or how it ended.

@@ -179,6 +179,11 @@ impl Testbed {
         self.signal(member, Signal::SIGCONT);
     }
 
+    /// The process of a member that runs.
+    pub fn pid(&self, member: usize) -> u32 {
+        self.running[member].as_ref().expect("the member runs").id()
+    }
+
     pub fn endpoint(&self, member: usize) -> Endpoint {
         Endpoint {
             address: format!("{}:{CLIENT_PORT}", self.address(member)),
@@ -237,8 +242,7 @@ impl Testbed {
     }
 
     fn signal(&self, member: usize, signal: Signal) {
-        let child = self.running[member].as_ref().expect("the member runs");
-        let pid = Pid::from_raw(child.id().cast_signed());
+        let pid = Pid::from_raw(self.pid(member).cast_signed());
         kill(pid, signal).expect("a child can be signalled");
     }
 

@@ -1,5 +1,6 @@
-//! The suites that cargo runs: unit, lint and api.
+//! The suites that cargo runs: unit, lint and api; and a bench that it runs.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use anyhow::Context;
 
 use super::Report;
 use crate::api_only::Pair;
+use crate::artifact;
 use crate::cargo::{cargo, clean, repository};
 use crate::command;
 use crate::paths;
@@ -17,6 +19,34 @@ const CARGO_DENY: &str = "0.20.2";
 /// Everything that needs no cluster. The test target `api` says of itself that it is not run by default.
 pub fn unit(report: &mut Report) -> anyhow::Result<()> {
     test(report, "unit", cargo(&["test", "--workspace", "--no-fail-fast"]))
+}
+
+/// What stores cost their etcd, into its page.
+pub fn leases() -> anyhow::Result<()> {
+    let page = repository().join("benches/leases.md");
+    let mut bench = cargo(&[
+        "bench",
+        "--quiet",
+        "--package",
+        "govuc-etcd",
+        "--features",
+        "etcd",
+        "--bench",
+        "leases",
+    ]);
+    bench
+        .env("GOVUC_ETCD", artifact::kubernetes()?)
+        .stderr(Stdio::inherit());
+    let table = command::run(&mut bench)?.stdout;
+    let table = String::from_utf8_lossy(&table);
+    print!("{table}");
+    let text = format!(
+        "# What stores cost the etcd that holds their roles\n\n\
+         `cargo lab bench leases` writes this page: 500 stores, each with a guard at two sites that has a connection of its own. The\n\
+         first one's keeps the lease; both read the store's records at least every 2 s, as the protocol has it. Of one processor, a\n\
+         member of the etcd takes, in windows of 10 s; the design asks for less than 5 %:\n\n{table}"
+    );
+    fs::write(&page, text).with_context(|| page.display().to_string())
 }
 
 /// The root package's test target `api`, beside two API servers.

@@ -74,6 +74,26 @@ pub async fn campaign(campaign: Campaign) -> anyhow::Result<()> {
     }
 }
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bench {
+    /// What people wait for in a switchover and when a site or a store's guard is lost, ten times, into benches/faults.md
+    Faults,
+    /// What 500 stores cost the etcd that holds roles, into benches/leases.md
+    Leases,
+    /// How long until 50 stores of a lost site are served by the other one, ten times, into benches/promotions.md
+    Promotions,
+}
+
+/// Measures, or goes on measuring.
+pub async fn bench(bench: Bench) -> anyhow::Result<()> {
+    match bench {
+        Bench::Faults => faults::bench().await,
+        Bench::Leases => cargo::leases(),
+        Bench::Promotions => faults::bench_promotions().await,
+    }
+}
+
 /// Runs `suites`, or all that are run unasked, to the last line `N passed, N failed`.
 pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
     let mut suites = if suites.is_empty() {

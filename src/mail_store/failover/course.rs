@@ -42,9 +42,11 @@ impl Course<'_> {
             };
         }
         match (want_mine, want) {
-            (Some(want), _) if asked::is_over(&want.record, self.now) => self.gives_up(want.revision, taken),
+            (Some(want), _) if asked::is_over(&want.record, store, self.now) => {
+                self.gives_up(want.revision, taken)
+            }
             (Some(_), _) => self.waits(reading, taken),
-            (None, Some(want)) if !asked::is_over(&want.record, self.now) => {
+            (None, Some(want)) if !asked::is_over(&want.record, store, self.now) => {
                 let other = &want.record.operation.0;
                 let message = format!(
                     "another operation is under way, {other}. Remedy: ask again when it has ended, a minute from now at \

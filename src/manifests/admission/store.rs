@@ -33,6 +33,64 @@ pub(super) fn policies() -> impl Iterator<Item = Policy> {
     [SWITCHOVER, FAILOVER]
         .into_iter()
         .flat_map(|asked| [asked.who(), asked.site()])
+        .chain([preferred_site(), preferred_site_without_witness()])
+}
+
+/// Whoever makes a store says where; another site afterwards is a switchover.
+const PREFERRED_SITE_CHANGES: (&str, &str) = (
+    "changes",
+    "object.spec.preferredSite != oldObject.spec.preferredSite",
+);
+
+fn preferred_site() -> Policy {
+    Policy {
+        name: "govuc-preferred-site",
+        resources: (STORES.0, vec![STORES.1]),
+        operations: vec!["UPDATE"],
+        conditions: vec![(PREFERRED_SITE_CHANGES.0, PREFERRED_SITE_CHANGES.1.into())],
+        variables: vec![
+            ("user", "request.userInfo.username".into()),
+            ("mayMove", may("switchover")),
+        ],
+        rules: vec![rule(
+            "variables.mayMove",
+            r#"'spec.preferredSite: user "' + variables.user + '" may not move store ' + object.metadata.name + ' from ' + oldObject.spec.preferredSite + ': it needs the verb switchover on mailstores.1govuc.gov.my. Remedy: leave spec.preferredSite as it is, or have somebody with the role govuc-store-operator change it'"#,
+        )],
+        audit: vec![("preferred-site", "'changed by ' + variables.user")],
+        ..Default::default()
+    }
+}
+
+fn preferred_site_without_witness() -> Policy {
+    Policy {
+        name: "govuc-preferred-site-without-witness",
+        resources: (STORES.0, vec![STORES.1]),
+        operations: vec!["UPDATE"],
+        conditions: vec![(PREFERRED_SITE_CHANGES.0, PREFERRED_SITE_CHANGES.1.into())],
+        rules: vec![rule(
+            "params.spec.roles.mode == 'Witness'",
+            r#"'spec.preferredSite is ' + oldObject.spec.preferredSite + ' and can\'t become ' + object.spec.preferredSite + ': spec.roles.mode of Platform is TwoSite, and without a witness no store changes sides. Remedy: leave it, or add a witness to Platform first'"#,
+        )],
+        params: Some(platform()),
+        ..Default::default()
+    }
+}
+
+/// Whether who asks has the verb on the store.
+fn may(verb: &str) -> String {
+    format!(
+        "authorizer.group('1govuc.gov.my').resource('mailstores').name(object.metadata.name).check('{verb}').allowed()"
+    )
+}
+
+/// While there is none nothing runs yet, and its operator judges later.
+fn platform() -> Params {
+    Params {
+        api_version: "1govuc.gov.my/v1alpha1",
+        kind: "Platform",
+        name: PLATFORM,
+        when_missing: Missing::Allow,
+    }
 }
 
 impl Asked {
@@ -52,12 +110,7 @@ impl Asked {
                     "changed",
                     format!("object.spec.?{field} != oldObject.?spec.?{field}"),
                 ),
-                (
-                    "mayMove",
-                    format!(
-                        "authorizer.group('1govuc.gov.my').resource('mailstores').name(object.metadata.name).check('{field}').allowed()"
-                    ),
-                ),
+                ("mayMove", may(field)),
             ],
             rules: vec![rule(
                 "!variables.changed || variables.mayMove",
@@ -87,12 +140,7 @@ impl Asked {
                     r#"'spec.{field}.to is "' + object.spec.{field}.to + '", but the sites are ' + params.spec.sites.map(site, site.name).join(' and ') + '. Remedy: write one of them'"#
                 ),
             )],
-            params: Some(Params {
-                api_version: "1govuc.gov.my/v1alpha1",
-                kind: "Platform",
-                name: PLATFORM,
-                when_missing: Missing::Allow,
-            }),
+            params: Some(platform()),
             ..Default::default()
         }
     }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::observer::{Observer, other};
 use super::processes;
-use super::trial::Trial;
+use super::trial::{Seen, Trial};
 use crate::network::{Line, Site};
 use crate::{fault, site};
 
@@ -23,7 +23,7 @@ const NONE: Duration = Duration::from_secs(3);
 const DEADLINE: Duration = Duration::from_secs(11);
 
 /// Each store's primary goes on alone.
-pub async fn the_line_between_the_sites_is_cut(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_line_between_the_sites_is_cut(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("line", async |trial| {
             let start = Instant::now();
@@ -34,7 +34,7 @@ pub async fn the_line_between_the_sites_is_cut(observer: &Observer) -> anyhow::R
 }
 
 /// The primary's packets do not reach the follower, which still reaches the primary.
-pub async fn one_direction_of_the_line_is_cut(observer: &Observer) -> anyhow::Result<String> {
+pub async fn one_direction_of_the_line_is_cut(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("oneway", async |trial| {
             let from = trial.before[0].site;
@@ -62,7 +62,7 @@ async fn goes_on_alone(trial: &Trial<'_>, start: Instant) -> anyhow::Result<Stri
 }
 
 /// Nothing happens.
-pub async fn the_witness_is_lost(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_witness_is_lost(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("witness", async |trial| {
             let start = Instant::now();
@@ -75,7 +75,7 @@ pub async fn the_witness_is_lost(observer: &Observer) -> anyhow::Result<String> 
 }
 
 /// Nobody can know any more who may write, so nobody does; once the line is back somebody does, still without the witness.
-pub async fn the_witness_is_lost_and_the_line_is_cut(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_witness_is_lost_and_the_line_is_cut(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("alone", async |trial| {
             let lab = &observer.service.lab;
@@ -108,7 +108,7 @@ pub async fn the_witness_is_lost_and_the_line_is_cut(observer: &Observer) -> any
 }
 
 /// All members are stopped while the line is whole: the failsafe holds the roles as they are.
-pub async fn etcd_is_silent_everywhere(observer: &Observer) -> anyhow::Result<String> {
+pub async fn etcd_is_silent_everywhere(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("etcd", async |trial| {
             let mut members = Vec::new();

@@ -7,11 +7,14 @@ mod mend;
 mod observer;
 mod place;
 mod processes;
+mod promotions;
 mod silence;
 mod store;
+mod switchover;
 mod trial;
 
-pub use campaign::campaign;
+pub use campaign::{bench, campaign};
+pub use promotions::bench as bench_promotions;
 
 use futures::future::LocalBoxFuture;
 
@@ -20,12 +23,13 @@ use crate::lab::{Lab, LabName};
 use crate::service::Service;
 use crate::up;
 use observer::Observer;
+use trial::Seen;
 
 /// The lab of these tests.
 const NAME: &str = "faults";
 
 /// One fault, from a whole service to a whole service. Says what was seen.
-type Fault = for<'a> fn(&'a Observer) -> LocalBoxFuture<'a, anyhow::Result<String>>;
+type Fault = for<'a> fn(&'a Observer) -> LocalBoxFuture<'a, anyhow::Result<Seen>>;
 
 /// Names faults as sentences.
 macro_rules! faults {
@@ -54,6 +58,16 @@ fn faults() -> Vec<(String, Fault)> {
     .into()
 }
 
+/// What people wait for.
+fn benched() -> Vec<(String, Fault)> {
+    faults![
+        switchover::a_store_is_switched_over,
+        place::the_primarys_site_is_lost,
+        store::the_guard_is_killed,
+    ]
+    .into()
+}
+
 /// What only the campaign makes: the suite `mail` has the like of it, without the load.
 const CAMPAIGN_ONLY: [&str; 3] = [
     "the witness is lost",
@@ -76,7 +90,8 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             .into_iter()
             .filter(|(sentence, _)| !CAMPAIGN_ONLY.contains(&sentence.as_str()));
         for (sentence, fault) in chosen {
-            report.observe(&sentence, fault(&observer)).await;
+            let seen = async { Ok(fault(&observer).await?.text) };
+            report.observe(&sentence, seen).await;
         }
         let delivered = "everything that submission accepted has arrived";
         report.observe(delivered, observer.delivered()).await;

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use super::observer::{Observer, other};
 use super::processes;
 use super::silence::Silence;
+use super::trial::Seen;
 use crate::network::Site;
 use crate::{site, up};
 
@@ -21,7 +22,7 @@ const NONE: Duration = Duration::from_secs(3);
 const AFTER: Duration = Duration::from_secs(8);
 
 /// The other site serves; the lost one comes back as a follower.
-pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("site", async |trial| {
             let lost = trial.before[0].site;
@@ -47,7 +48,7 @@ pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<St
 }
 
 /// The other site serves; the frozen one, going on, sends nothing more.
-pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("frozen", async |trial| {
             let frozen = trial.before[0].site;
@@ -71,7 +72,7 @@ pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> an
 }
 
 /// Nothing happens: nobody who serves mail asks them.
-pub async fn operators_and_api_servers_are_gone(observer: &Observer) -> anyhow::Result<String> {
+pub async fn operators_and_api_servers_are_gone(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("control", async |trial| {
             let start = Instant::now();

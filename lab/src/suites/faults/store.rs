@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::observer::{Observer, other};
 use super::processes;
 use super::silence::Silence;
+use super::trial::Seen;
 use crate::network::Site;
 use crate::service::Service;
 
@@ -28,7 +29,7 @@ const TWO_LEASES: Duration = Duration::from_secs(30);
 const AFTER: Duration = Duration::from_secs(5);
 
 /// The same primary is back.
-pub async fn the_engine_is_killed(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_engine_is_killed(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("engine", async |trial| {
             let site = trial.before[0].site;
@@ -48,7 +49,7 @@ pub async fn the_engine_is_killed(observer: &Observer) -> anyhow::Result<String>
 }
 
 /// Either copy serves again.
-pub async fn the_guard_is_killed(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_guard_is_killed(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("killed", async |trial| {
             let guard = processes::guard(&observer.service, trial.before[0].site, &observer.stores[0])?;
@@ -70,7 +71,7 @@ pub async fn the_guard_is_killed(observer: &Observer) -> anyhow::Result<String> 
 }
 
 /// The other copy serves; the stopped guard, going on, sends nothing more.
-pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("stopped", async |trial| {
             let site = trial.before[0].site;
@@ -94,7 +95,7 @@ pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow:
 }
 
 /// A drained node's store is handed over.
-pub async fn the_primarys_pod_is_evicted(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_primarys_pod_is_evicted(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("evicted", async |trial| {
             let site = trial.before[0].site;
@@ -111,7 +112,7 @@ pub async fn the_primarys_pod_is_evicted(observer: &Observer) -> anyhow::Result<
 }
 
 /// The follower's disk is replaced by an empty one: it is filled again while mail goes on.
-pub async fn the_followers_disk_is_emptied(observer: &Observer) -> anyhow::Result<String> {
+pub async fn the_followers_disk_is_emptied(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("emptied", async |trial| {
             let service = &observer.service;

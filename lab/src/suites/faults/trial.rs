@@ -1,9 +1,11 @@
 //! One fault under load: the service is whole, the fault comes and goes, the service is whole again; then everything that
 //! clients were told is looked for.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::mend;
@@ -29,6 +31,23 @@ pub struct Trial<'a> {
     pub before: [Holder; 2],
     load: Load,
     first: usize,
+    figures: Mutex<Vec<Figure>>,
+}
+
+/// How a trial went that failed in nothing.
+pub struct Seen {
+    /// For people.
+    pub text: String,
+    pub figures: Vec<Figure>,
+}
+
+/// A time that was measured in a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    pub what: String,
+    pub seconds: f64,
+    /// What `docs/protocol.md` or the trial itself allows for it.
+    pub page: f64,
 }
 
 impl Observer {
@@ -38,7 +57,7 @@ impl Observer {
         &self,
         fault: &str,
         during: impl AsyncFnOnce(&Trial<'_>) -> anyhow::Result<String>,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<Seen> {
         let before = self.whole().await?;
         let first = self.record.len();
         // The same fault may come again in this lab.
@@ -50,6 +69,7 @@ impl Observer {
             before,
             load,
             first,
+            figures: Mutex::default(),
         };
         let seen = during(&trial).await;
         let mended = mend::everything(&self.service).await;
@@ -58,6 +78,7 @@ impl Observer {
         let healed = healing.elapsed().as_secs_f64();
         tokio::time::sleep(AROUND).await;
         let entries = trial.entries();
+        let figures = trial.figures.into_inner().unwrap_or_else(PoisonError::into_inner);
         trial.load.stop().await;
         let kept = match &whole {
             Ok(_) => self.verify(&self.record.since(first), &self.prefix(fault)).await,
@@ -92,7 +113,10 @@ impl Observer {
         );
         let seen = seen.unwrap_or_default();
         ensure!(wrong.is_empty(), "{}\n{seen}; {numbers}", wrong.join("\n"));
-        Ok(format!("{seen}; {numbers}, all there"))
+        Ok(Seen {
+            text: format!("{seen}; {numbers}, all there"),
+            figures,
+        })
     }
 
     /// Waits until both stores are paired and the witness leads the roles' etcd; gives the stores' holders.
@@ -157,10 +181,10 @@ impl Trial<'_> {
         let before = self.before[0].site;
         let elsewhere =
             |guards: &super::observer::Guards| guards.holder(0).is_some_and(|now| now.site != before);
-        self.observer
-            .guards
-            .until("served by the other site", limit + BUSY, elsewhere)
-            .await
+        let what = "served by the other site";
+        let moved = self.observer.guards.until(what, limit + BUSY, elsewhere).await?;
+        self.judge(what, Some(moved), limit)?;
+        Ok(moved)
     }
 
     /// The longest time between `from` and now without anything stored, of the first store's writers. Those who came in
@@ -171,7 +195,7 @@ impl Trial<'_> {
             self.load.near.contains(&entry.writer) || (!near_only && entry.store == 0 && entry.writer < 1000)
         });
         let now = Instant::now();
-        judge("the longest gap", record::longest_gap(counted, from, now), page)
+        self.judge("the longest gap", record::longest_gap(counted, from, now), page)
     }
 
     /// How long after `from` the first message was stored in the first store, and the first one read, by sessions that
@@ -184,9 +208,22 @@ impl Trial<'_> {
         }
         Ok(format!(
             "{}, {}",
-            judge("stored again", stored, page)?,
-            judge("read again", read, page)?
+            self.judge("stored again", stored, page)?,
+            self.judge("read again", read, page)?
         ))
+    }
+
+    /// Says a measured time, and keeps it.
+    fn judge(&self, what: &str, measured: Option<Duration>, page: Duration) -> anyhow::Result<String> {
+        let told = judge(what, measured, page)?;
+        let figure = measured.map(|measured| Figure {
+            what: what.to_owned(),
+            seconds: measured.as_secs_f64(),
+            page: page.as_secs_f64(),
+        });
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        figures.extend(figure);
+        Ok(told)
     }
 
     fn again(&self, from: Instant) -> (Option<Duration>, Option<Duration>) {

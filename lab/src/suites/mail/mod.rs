@@ -5,6 +5,7 @@ mod fencing;
 mod internet;
 mod main_job;
 mod page;
+mod preferred;
 mod quiet;
 mod roles;
 mod rotation;
@@ -82,6 +83,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 switchover::a_store_moves_and_moves_back_under_load,
                 switchover::what_can_not_move_is_refused_and_stays,
                 switchover::of_two_at_once_each_ends_in_a_word,
+                preferred::a_store_follows_its_preferred_site,
                 rotation::mail_goes_on_while_a_site_renews_its_certificates,
                 faults::mail_goes_on_without_operators,
                 faults::mail_goes_on_without_an_api_server,

@@ -30,6 +30,7 @@ pub struct Client {
 pub struct Session {
     pub imap: Imap<Stream>,
     pub door: Site,
+    since: Instant,
     holder: Option<Holder>,
 }
 
@@ -60,6 +61,7 @@ impl Client {
         Ok(Session {
             imap,
             door: site,
+            since: Instant::now(),
             holder,
         })
     }
@@ -72,6 +74,11 @@ impl Client {
         command: &str,
     ) -> Result<String, imap::Error> {
         let answer = session.imap.command(command).await;
+        // Right after a hand-over both copies were seen open a moment ago, and the login could not tell. A session is with
+        // one copy to its end, so whoever says later that it holds the store has it.
+        if session.holder.is_none() && answer.is_ok() {
+            session.holder = self.guards.holder_since(self.store, session.since);
+        }
         let outcome = if answer.is_ok() {
             Outcome::Done
         } else {

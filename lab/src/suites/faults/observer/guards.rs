@@ -1,4 +1,4 @@
-//! What the guards say of themselves, several times a second: who holds which store, and whether paired.
+//! What the guards say of themselves, over and over: who holds which store, and whether paired.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +19,6 @@ use crate::machine::{Machine, Role};
 use crate::network::Site;
 use crate::service::{Service, client, line};
 
-const PERIOD: Duration = Duration::from_millis(250);
 /// A guard that does not answer within this is not heard.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What a guard said longer ago than this says nothing of now.
@@ -28,7 +27,7 @@ const FRESH: Duration = Duration::from_secs(2);
 /// One copy of a store: the store's place in the list, and the site.
 pub type Slot = (usize, Site);
 
-/// What a guard said last.
+/// What a guard said last, and when it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said {
     pub at: Instant,
@@ -54,7 +53,8 @@ struct Way {
 }
 
 impl Guards {
-    pub fn follow(service: &Service, stores: &[String]) -> Guards {
+    /// Asks each of them once in `period`.
+    pub fn follow(service: &Service, stores: &[String], period: Duration) -> Guards {
         let (sender, said) = watch::channel(BTreeMap::new());
         let mut followers = JoinSet::new();
         for (store, name) in stores.iter().enumerate() {
@@ -76,7 +76,7 @@ impl Guards {
                         } else {
                             way.known = None;
                         }
-                        tokio::time::sleep(PERIOD).await;
+                        tokio::time::sleep(period).await;
                     }
                 });
             }
@@ -89,7 +89,7 @@ impl Guards {
 
     /// Who holds the store now; nobody if that is in doubt.
     pub fn holder(&self, store: usize) -> Option<Holder> {
-        holder(&self.said.borrow(), store, Instant::now())
+        holder(&self.said.borrow(), store, fresh())
     }
 
     /// What follows the guards for one client.
@@ -100,7 +100,7 @@ impl Guards {
     /// Whether the store has a holder that says it is paired.
     pub fn is_paired(&self, store: usize) -> bool {
         let said = self.said.borrow();
-        let holder = holder(&said, store, Instant::now());
+        let holder = holder(&said, store, fresh());
         holder.is_some_and(|holder| said[&(store, holder.site)].paired)
     }
 
@@ -147,14 +147,27 @@ pub struct View(watch::Receiver<BTreeMap<Slot, Said>>);
 
 impl View {
     pub fn holder(&self, store: usize) -> Option<Holder> {
-        holder(&self.0.borrow(), store, Instant::now())
+        holder(&self.0.borrow(), store, fresh())
+    }
+
+    /// Who says, asked after `since`, that it holds the store.
+    pub fn holder_since(&self, store: usize, since: Instant) -> Option<Holder> {
+        holder(&self.0.borrow(), store, since)
     }
 }
 
-fn holder(said: &BTreeMap<Slot, Said>, store: usize, now: Instant) -> Option<Holder> {
+/// What was said before this counts no more.
+fn fresh() -> Instant {
+    let now = Instant::now();
+    // A machine that has just started has said nothing yet.
+    now.checked_sub(FRESH).unwrap_or(now)
+}
+
+/// Who said after `since` that it holds the store.
+fn holder(said: &BTreeMap<Slot, Said>, store: usize, since: Instant) -> Option<Holder> {
     let mut open = said
         .iter()
-        .filter(|((of, _), said)| *of == store && said.gate_open && now.duration_since(said.at) < FRESH);
+        .filter(|((of, _), said)| *of == store && said.gate_open && said.at > since);
     let ((_, site), said) = open.next()?;
     let holder = Holder {
         era: said.era,
@@ -166,6 +179,7 @@ fn holder(said: &BTreeMap<Slot, Said>, store: usize, now: Instant) -> Option<Hol
 
 impl Way {
     async fn ask(&mut self) -> anyhow::Result<Said> {
+        let asked = Instant::now();
         let (machine, address) = match &self.known {
             Some(known) => known.clone(),
             None => self.find().await?,
@@ -177,7 +191,7 @@ impl Way {
             .await?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await?;
-        read(&text, Instant::now())
+        read(&text, asked)
     }
 
     async fn find(&mut self) -> anyhow::Result<(Machine, Ipv4Addr)> {
@@ -239,18 +253,31 @@ mod tests {
     #[test]
     fn in_doubt_nobody_is_the_holder() {
         let now = Instant::now();
-        let both = |one, other, at| {
+        let before = now - Duration::from_millis(1);
+        let both = |one, other| {
             BTreeMap::from([
-                ((0, Site::Pdsa1), said(at, one)),
+                ((0, Site::Pdsa1), said(now, one)),
                 ((0, Site::Pdsa2), said(now, other)),
             ])
         };
-        assert_eq!(holder(&both(true, false, now), 0, now).unwrap().site, Site::Pdsa1);
-        assert_eq!(holder(&both(true, true, now), 0, now), None);
-        assert_eq!(holder(&both(false, false, now), 0, now), None);
-        assert_eq!(holder(&both(true, false, now), 1, now), None);
-        // What was said long ago no longer counts.
-        let later = now + FRESH;
-        assert_eq!(holder(&both(true, false, now), 0, later), None);
+        let site = |said: &BTreeMap<Slot, Said>, store, since| holder(said, store, since).map(|now| now.site);
+        assert_eq!(site(&both(true, false), 0, before), Some(Site::Pdsa1));
+        assert_eq!(site(&both(true, true), 0, before), None);
+        assert_eq!(site(&both(false, false), 0, before), None);
+        assert_eq!(site(&both(true, false), 1, before), None);
+    }
+
+    #[test]
+    fn what_was_said_before_a_session_began_says_nothing_of_it() {
+        let began = Instant::now();
+        let said = BTreeMap::from([
+            ((0, Site::Pdsa1), said(began - Duration::from_secs(1), true)),
+            ((0, Site::Pdsa2), said(began + Duration::from_secs(1), true)),
+        ]);
+        assert_eq!(
+            holder(&said, 0, began).map(|holder| holder.site),
+            Some(Site::Pdsa2)
+        );
+        assert_eq!(holder(&said, 0, began + Duration::from_secs(1)), None);
     }
 }

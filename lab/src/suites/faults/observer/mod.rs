@@ -27,6 +27,8 @@ use record::{Change, Entry, Record};
 
 /// Who is observed: the first has many writers at once, the others one each. The second half has the second store.
 const PEOPLE: [Person; 4] = [ALI, MEI_LING, SITI, KUMAR];
+/// How often each guard is asked who holds its store.
+const ASKING: Duration = Duration::from_millis(250);
 /// How many writers the first of them has.
 const CROWD: u16 = 32;
 /// Which store is whose.
@@ -79,7 +81,7 @@ impl Observer {
             .context("the system's random numbers")?;
         Ok(Observer {
             service: service.clone(),
-            guards: Guards::follow(service, &stores),
+            guards: Guards::follow(service, &stores, ASKING),
             stores,
             record: Record::default(),
             doors,

@@ -76,7 +76,7 @@ pub struct Entry {
     pub at: Instant,
     /// By whose front door.
     pub door: Site,
-    /// Who held the store when the client's session began, if that was beyond doubt.
+    /// Who holds the store in the client's session, once that is beyond doubt.
     pub holder: Option<Holder>,
     pub change: Change,
     pub outcome: Outcome,
