@@ -171,8 +171,13 @@ fn witness(spec: &PlatformRoles) -> Result<Option<Endpoint>, Error> {
 fn lost_witness(spec: &PlatformRoles) -> Result<Option<MemberId>, Error> {
     let lost = spec.witness.as_ref().and_then(|witness| witness.lost.as_deref());
     lost.map(|text| {
-        text.parse()
-            .map_err(|_| field("spec.roles.witness.lost", text, "id of a member, as RolesReady has it"))
+        text.parse().map_err(|_| {
+            field(
+                "spec.roles.witness.lost",
+                text,
+                "id of a member, as RolesReady has it",
+            )
+        })
     })
     .transpose()
 }

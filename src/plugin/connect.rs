@@ -270,9 +270,8 @@ async fn introduce(cluster: &Context, certificate: &str) -> Result<bool, Error> 
 /// A cluster that was set up from nothing does not know that the etcd which holds roles is there already: its member must not
 /// begin another one.
 async fn tell_of_roles(from: &Context, to: &Context) -> Result<(), Error> {
-    let maps = |cluster: &Context| -> Api<ConfigMap> {
-        Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE)
-    };
+    let maps =
+        |cluster: &Context| -> Api<ConfigMap> { Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE) };
     let known = async |cluster: &Context| {
         let found = maps(cluster).get_opt(FORMED_CONFIG_MAP).await;
         found.map_err(api(cluster, "reading which etcd holds roles"))

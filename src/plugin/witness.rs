@@ -87,7 +87,9 @@ pub enum Error {
          first"
     )]
     NoRoot { context: String },
-    #[error("--lost is {0:?}, which is no id of a member: write it as RolesReady has it, for example 8e9e05c52164694d")]
+    #[error(
+        "--lost is {0:?}, which is no id of a member: write it as RolesReady has it, for example 8e9e05c52164694d"
+    )]
     NoId(String),
     #[error(
         "{context}: RolesReady does not name {id} as a witness that can't be reached, so it is not given up. It says: {said}"
@@ -182,7 +184,10 @@ async fn formed(context: &Context) -> Result<Option<String>, Error> {
 /// Refuses to give up a member that is not the witness, or that is there: a slip would cost a vote.
 fn is_lost(context: &Context, platform: &Platform, id: &str) -> Result<(), Error> {
     id.parse::<MemberId>().map_err(|_| Error::NoId(id.to_owned()))?;
-    let conditions = platform.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let conditions = platform
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.conditions);
     let said = conditions
         .iter()
         .find(|condition| condition.type_ == types::ROLES_READY)

@@ -82,7 +82,11 @@ impl Seen {
             return Some(Lack::Volume);
         }
         if !record.has_started() {
-            return Some(if record.is_learner { Lack::Taking } else { Lack::Start });
+            return Some(if record.is_learner {
+                Lack::Taking
+            } else {
+                Lack::Start
+            });
         }
         self.silence(record, site)
             .or(record.is_learner.then_some(Lack::Vote))
@@ -144,7 +148,9 @@ impl Seen {
             }
             Lack::Distrust(reason) => {
                 let remedy = match site {
-                    WITNESS => "correct spec.roles.witness.endpoint, or renew its certificate with kubectl govuc witness",
+                    WITNESS => {
+                        "correct spec.roles.witness.endpoint, or renew its certificate with kubectl govuc witness"
+                    }
                     _ => "both sites need one root secret: kubectl govuc connect",
                 };
                 format!("{who} and this site do not accept each other's certificate: {remedy} ({reason})")

@@ -23,15 +23,14 @@ impl Seen {
     /// three is replaced at a time, and etcd takes each step once.
     pub fn replacement(&self, leads: bool) -> Option<Task> {
         let members = self.members.as_ref()?;
-        self.cared_for(leads).find_map(|site| {
-            match self.place(site, &peer_url(site)).course(members) {
+        self.cared_for(leads)
+            .find_map(|site| match self.place(site, &peer_url(site)).course(members) {
                 Course::Next(step) => Some(Task {
                     place: site.to_owned(),
                     step,
                 }),
                 Course::Whole | Course::Waits(_) => None,
-            }
-        })
+            })
     }
 
     /// Whether a member is on its way to be replaced, so that it is worth looking again soon.
@@ -46,7 +45,9 @@ impl Seen {
 
     fn cared_for(&self, leads: bool) -> impl Iterator<Item = &str> {
         let witness = leads || self.lost_witness.is_some();
-        [self.sites[0].as_str()].into_iter().chain(witness.then_some(WITNESS))
+        [self.sites[0].as_str()]
+            .into_iter()
+            .chain(witness.then_some(WITNESS))
     }
 
     fn place<'a>(&self, site: &str, peer_url: &'a str) -> Place<'a> {

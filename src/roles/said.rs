@@ -66,7 +66,8 @@ mod tests {
         json!({"terminated": {"exitCode": 3, "message": message}})
     }
 
-    const LOST: &str = "replace 8e9e05c52164694d: this member's volume is empty, and the others know it with another\n";
+    const LOST: &str =
+        "replace 8e9e05c52164694d: this member's volume is empty, and the others know it with another\n";
 
     #[rstest]
     #[case::between_two_runs(pod(false, json!({"waiting": {"reason": "CrashLoopBackOff"}}), ended(LOST)))]

@@ -68,7 +68,9 @@ impl Seen {
 
     /// Whether the witness answers as one of this cluster.
     pub fn has_witness(&self) -> bool {
-        self.witness.word().is_some_and(|cluster| !self.is_foreign(*cluster))
+        self.witness
+            .word()
+            .is_some_and(|cluster| !self.is_foreign(*cluster))
     }
 
     /// The cluster that there is, if the members themselves show that this site's has been one of it. Both sites' begin it

@@ -60,7 +60,11 @@ pub fn folder(
     Ok(vec![
         file("README.md", 0o644, &readme(installation, endpoint, validity)?),
         file("ca.crt", 0o644, &leaf.trusted),
-        file("etcd.env", 0o644, &settings(installation, endpoint, cluster.unwrap_or_default())?),
+        file(
+            "etcd.env",
+            0o644,
+            &settings(installation, endpoint, cluster.unwrap_or_default())?,
+        ),
         file("govuc-witness.service", 0o644, &unit(endpoint)?),
         file("hosts", 0o644, &hosts(installation)),
         file("start-member", 0o755, START),
@@ -69,7 +73,11 @@ pub fn folder(
     ])
 }
 
-fn settings(installation: &Installation, endpoint: &Endpoint, cluster: &str) -> Result<String, template::Error> {
+fn settings(
+    installation: &Installation,
+    endpoint: &Endpoint,
+    cluster: &str,
+) -> Result<String, template::Error> {
     let place = Place {
         data: DATA,
         tls: CREDENTIALS,
@@ -187,11 +195,17 @@ mod tests {
             renewal: "2027-07-25T16:00:00Z".parse().unwrap(),
             end: "2027-11-24T00:00:00Z".parse().unwrap(),
         };
-        folder(&installation(second_gateway), &endpoint, Some("c1"), &leaf, validity)
-            .unwrap()
-            .into_iter()
-            .map(|file| (file.name, file))
-            .collect()
+        folder(
+            &installation(second_gateway),
+            &endpoint,
+            Some("c1"),
+            &leaf,
+            validity,
+        )
+        .unwrap()
+        .into_iter()
+        .map(|file| (file.name, file))
+        .collect()
     }
 
     #[test]

@@ -10,7 +10,8 @@ const NAMESPACES: [&str; 2] = ["govuc-mail", "govuc-system"];
 fn site() -> Site {
     let site = Site::lead();
     for name in NAMESPACES {
-        let namespace: Namespace = serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).unwrap();
+        let namespace: Namespace =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).unwrap();
         site.server.put(&namespace);
     }
     site
@@ -51,5 +52,8 @@ async fn the_first_that_was_formed_stays_the_one() {
     let site = site();
     remember(&site.context.cluster, "c1").await.unwrap();
     remember(&site.context.cluster, "c2").await.unwrap();
-    assert_eq!(recall(&site.context.cluster).await.unwrap().as_deref(), Some("c1"));
+    assert_eq!(
+        recall(&site.context.cluster).await.unwrap().as_deref(),
+        Some("c1")
+    );
 }

@@ -194,7 +194,10 @@ mod tests {
             answers: false,
             ..place(None)
         };
-        assert_eq!(silent.course(&with(Some(learner(9)))), Course::Waits(Wait::ForStart));
+        assert_eq!(
+            silent.course(&with(Some(learner(9)))),
+            Course::Waits(Wait::ForStart)
+        );
     }
 
     #[test]

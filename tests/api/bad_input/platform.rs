@@ -251,7 +251,11 @@ async fn every_field_of_a_platform_is_judged() {
             json!(""),
             &["spec.roles.witness.lost", "at least 1"],
         ),
-        case("/spec/roles/witness/lost", long(17), &["spec.roles.witness.lost", "Too long"]),
+        case(
+            "/spec/roles/witness/lost",
+            long(17),
+            &["spec.roles.witness.lost", "Too long"],
+        ),
         case(
             "/spec/roles/witness/endpoint",
             json!("w.gov.my"),

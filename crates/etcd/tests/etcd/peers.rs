@@ -55,7 +55,10 @@ async fn a_member_of_another_authority_is_not_believed() {
     let answer = greet(&other.peer_endpoint(0), &stranger, LIMIT).await;
     let told = answer.unwrap_err();
     assert!(matches!(told, Error::Unauthorised(_)), "{told:?}");
-    assert!(told.to_string().contains("does not take our certificate"), "{told}");
+    assert!(
+        told.to_string().contains("does not take our certificate"),
+        "{told}"
+    );
 }
 
 /// Takes one connection and says this to it; under TLS once it has heard something, with the certificate of the witness.
@@ -95,7 +98,11 @@ async fn what_is_no_etcd_is_told_from_one_that_is_away() {
     for (says, tls, part) in [
         ("SSH-2.0-OpenSSH_10.0\r\n", None, "corrupt message"),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", tls, "404"),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", tls, "names no cluster"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            tls,
+            "names no cluster",
+        ),
         ("220 mx.example ESMTP\r\n", tls, "invalid HTTP"),
     ] {
         let answer = greet(&something(says, tls).await, &member, LIMIT).await;

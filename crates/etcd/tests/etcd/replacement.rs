@@ -195,7 +195,10 @@ async fn with_another_one_away_there_is_no_list_to_go_by_and_all_goes_on_when_it
     assert!(listed.is_err(), "{listed:?}");
     // What is asked of etcd all the same may be done once there is a majority; the list tells then, as always.
     let url = bed.peer_url(LOST);
-    let taken = keeper.etcd.take(Step::Remove(lost), &url, Duration::from_secs(3)).await;
+    let taken = keeper
+        .etcd
+        .take(Step::Remove(lost), &url, Duration::from_secs(3))
+        .await;
     assert!(
         matches!(taken, Err(Error::Unknown(_) | Error::Unreachable(_))),
         "{taken:?}"

@@ -86,13 +86,13 @@ impl Surroundings {
 
     fn start(&self, bed: &mut Testbed) {
         let others = [0, 2].map(|other| format!("https://{}", bed.endpoint(other)));
-        let mut settings = bed
-            .environment(STARTED)
-            .into_iter()
-            .fold(String::new(), |mut text, (name, value)| {
-                writeln!(text, "{name}={value}").unwrap();
-                text
-            });
+        let mut settings =
+            bed.environment(STARTED)
+                .into_iter()
+                .fold(String::new(), |mut text, (name, value)| {
+                    writeln!(text, "{name}={value}").unwrap();
+                    text
+                });
         writeln!(settings, "MEMBER_ENDPOINTS={}", others.join(",")).unwrap();
         writeln!(settings, "MEMBER_FORMED_FILE={}", self.formed().display()).unwrap();
         writeln!(settings, "MEMBER_CLUSTER=").unwrap();
@@ -152,8 +152,9 @@ async fn a_volume_of_another_cluster_never_starts_and_stays_as_it_is() {
     assert!(copied.unwrap().success());
     around.start(&mut bed);
     let (theirs, ours) = (cluster(&foreign, 0).await, cluster(&bed, 0).await);
-    let told =
-        format!("foreign {theirs:x}: this member's volume is of another cluster, and the service's is {ours:x}");
+    let told = format!(
+        "foreign {theirs:x}: this member's volume is of another cluster, and the service's is {ours:x}"
+    );
     says(&mut bed, &told).await;
     assert!(bed.data(STARTED).join("member/wal").exists());
 }
