@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use govuc_etcd::{
-    Error, Etcd, MemberId, MemberRecord, Operation, Txn,
+    Error, Etcd, LeaseId, MemberId, MemberRecord, Operation, Revision, Txn,
     replacement::{Course, Place, Step, Wait},
     testbed::Testbed,
 };
@@ -184,6 +184,34 @@ async fn a_learner_that_is_emptied_before_it_votes_is_replaced_again() {
     keeper.step(&bed, |step| matches!(step, Step::Promote(_))).await;
     bed.ready(LOST).await;
     is_whole(&bed, &["/before"]).await;
+}
+
+#[tokio::test]
+async fn whoever_asks_a_learner_first_is_answered_by_the_next() {
+    let (mut bed, lost) = emptied().await;
+    // One that knew the member from before, as a guard does.
+    let near = Etcd::new(bed.settings_of(&[LOST, 0, 2])).unwrap();
+    let lease = LeaseId::random();
+    near.grant(lease, Duration::from_secs(60), LIMIT).await.unwrap();
+    let keeper = Keeper::new(&bed, Some(lost));
+    keeper.step(&bed, |step| step == Step::Remove(lost)).await;
+    keeper.step(&bed, |step| step == Step::Add).await;
+    bed.join_member(LOST);
+    eventually("the learner follows", async || {
+        leads_to_somebody(&keeper.etcd, &bed, LOST).await
+    })
+    .await;
+    // Whoever failed is passed over for a while, so each asks anew.
+    for _ in 0..2 {
+        let near = Etcd::new(bed.settings_of(&[LOST, 0, 2])).unwrap();
+        write(&near, "/by-the-next").await;
+        let near = Etcd::new(bed.settings_of(&[LOST, 0, 2])).unwrap();
+        assert!(near.keep_alive_once(lease, LIMIT).await.unwrap().is_some());
+        let near = Etcd::new(bed.settings_of(&[LOST, 0, 2])).unwrap();
+        near.members(LIMIT).await.unwrap();
+        let near = Etcd::new(bed.settings_of(&[LOST, 0, 2])).unwrap();
+        near.watch("/", Revision(1), LIMIT).await.unwrap();
+    }
 }
 
 #[tokio::test]
