@@ -191,8 +191,8 @@ fn is_lost(context: &Context, platform: &Platform, id: &str) -> Result<(), Error
     let said = conditions
         .iter()
         .find(|condition| condition.type_ == types::ROLES_READY)
-        .map_or("", |condition| condition.message.as_str());
-    if said.contains(&format!("the witness ({id})")) {
+        .map_or("nothing", |condition| condition.message.as_str());
+    if is_away(said, id) {
         return Ok(());
     }
     Err(Error::NotLost {
@@ -200,6 +200,11 @@ fn is_lost(context: &Context, platform: &Platform, id: &str) -> Result<(), Error
         id: id.to_owned(),
         said: said.to_owned(),
     })
+}
+
+/// Whether RolesReady, which says this, means the witness with this id, and that it can't be reached.
+fn is_away(said: &str, id: &str) -> bool {
+    said.contains(&format!("the witness ({id})"))
 }
 
 /// Writes into Platform's spec that the witness is lost.
@@ -281,6 +286,17 @@ fn api(context: &Context, what: &'static str) -> impl FnOnce(kube::Error) -> Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roles::health::tests::{seen, three};
+
+    #[test]
+    fn a_witness_is_given_up_only_by_the_id_by_which_the_operator_misses_it() {
+        let said = |present: &[u64]| seen(Some(three()), present).word().message;
+        assert!(is_away(&said(&[1, 2]), "3"));
+        assert!(!is_away(&said(&[1, 2]), "1"), "it is a site's");
+        assert!(!is_away(&said(&[1, 2, 3]), "3"), "it is there");
+        assert!(!is_away(&said(&[1, 3]), "2"), "a site's is away");
+        assert!(!is_away(&seen(None, &[1]).word().message, "3"), "no majority is");
+    }
 
     #[test]
     fn what_is_written_again_has_its_mode_whatever_it_had() {
