@@ -138,6 +138,7 @@ async fn make(
         images: &context.images,
         certificates: &certificates.digests,
         session: &pod::digest([session_key]),
+        roles_token: &pki::roles_token(&joined.root),
         own_signatures: observe::own_signatures(cluster).await?,
     };
     let mut planned = plan::parts(blueprint, &session_key)?;

@@ -33,7 +33,7 @@ use crate::{
     platform::{Endpoint, Installation, InstallationError},
     roles::{
         FORMED_CONFIG_MAP, formation,
-        witness::{File, Validity, folder},
+        witness::{File, Joined, Validity, folder},
     },
 };
 
@@ -118,14 +118,20 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             is_lost(&context, &platform, id)?;
         }
         let cluster = formed(&context).await?;
-        let leaf = certificate(&context, Timestamp::now()).await?;
+        let now = Timestamp::now();
+        let (root, since) = root(&context, now).await?;
+        let leaf = certificate(&root, since, now)?;
+        let joined = Joined {
+            token: &pki::roles_token(&root),
+            cluster: cluster.as_deref(),
+        };
         let validity = Validity {
             renewal: pki::renewal(&leaf).ok_or(Error::Unreadable)?,
             end: pki::end(&leaf).ok_or(Error::Unreadable)?,
         };
         write(
             &arguments.output,
-            &folder(&installation, &endpoint, cluster.as_deref(), &leaf, validity)?,
+            &folder(&installation, &endpoint, joined, &leaf, validity)?,
         )?;
         // Last: before the folder is there nobody could take the place.
         if let Some(id) = &arguments.lost {
@@ -228,7 +234,8 @@ async fn give_up(context: &Context, platform: &Platform, id: &str) -> Result<(),
         })
 }
 
-async fn certificate(context: &Context, now: Timestamp) -> Result<Leaf, Error> {
+/// The root secret, and since when it has been there.
+async fn root(context: &Context, now: Timestamp) -> Result<(Root, Timestamp), Error> {
     let no_root = || Error::NoRoot {
         context: context.label().to_owned(),
     };
@@ -243,7 +250,11 @@ async fn certificate(context: &Context, now: Timestamp) -> Result<Leaf, Error> {
         .data
         .and_then(|mut data| data.remove(ROOT_KEY))
         .ok_or_else(no_root)?;
-    let authority = pki::roles_authority(&Root::new(&root)?, since, now)?;
+    Ok((Root::new(&root)?, since))
+}
+
+fn certificate(root: &Root, since: Timestamp, now: Timestamp) -> Result<Leaf, Error> {
+    let authority = pki::roles_authority(root, since, now)?;
     Ok(authority.issue(&pki::witness(authority.certificate()), now)?)
 }
 

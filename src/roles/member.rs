@@ -41,9 +41,11 @@ pub fn client_url(site: &str) -> String {
     url(ROLES, site)
 }
 
-/// The settings of the member of `site`, which may be the witness.
+/// The settings of the member of `site`, which may be the witness. `token` is what the cluster is founded with, the same for
+/// every member.
 pub fn settings(
     installation: &Installation,
+    token: &str,
     site: &str,
     place: &Place<'_>,
 ) -> Result<String, template::Error> {
@@ -53,7 +55,7 @@ pub fn settings(
         ("data", place.data.to_owned()),
         ("members", members(installation)),
         // Not of Platform's uid, which is another in each cluster.
-        ("token", format!("govuc-roles-{}", installation.domain)),
+        ("token", format!("govuc-roles-{}-{token}", installation.domain)),
         ("peer_url", peer_url(site)),
         ("client_url", place.client_url.clone()),
         ("listen_peers", place.listen_peers.clone()),
@@ -118,7 +120,7 @@ mod tests {
             formed_file: "",
             cluster: "",
         };
-        let text = settings(&installation(own), site, &place).unwrap();
+        let text = settings(&installation(own), "7e57", site, &place).unwrap();
         text.lines()
             .filter(|line| !line.is_empty())
             .map(|line| line.split_once('=').unwrap())

@@ -44,11 +44,20 @@ pub struct Validity {
     pub end: Timestamp,
 }
 
-/// Every file that the machine at `endpoint` needs. `cluster` is etcd's id of the one that was formed, if one was.
+/// The etcd that it joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined<'a> {
+    /// What it is founded with.
+    pub token: &'a str,
+    /// Its own id for itself, once it was formed.
+    pub cluster: Option<&'a str>,
+}
+
+/// Every file that the machine at `endpoint` needs.
 pub fn folder(
     installation: &Installation,
     endpoint: &Endpoint,
-    cluster: Option<&str>,
+    joined: Joined<'_>,
     leaf: &Leaf,
     validity: Validity,
 ) -> Result<Vec<File>, template::Error> {
@@ -60,11 +69,7 @@ pub fn folder(
     Ok(vec![
         file("README.md", 0o644, &readme(installation, endpoint, validity)?),
         file("ca.crt", 0o644, &leaf.trusted),
-        file(
-            "etcd.env",
-            0o644,
-            &settings(installation, endpoint, cluster.unwrap_or_default())?,
-        ),
+        file("etcd.env", 0o644, &settings(installation, endpoint, joined)?),
         file("govuc-witness.service", 0o644, &unit(endpoint)?),
         file("hosts", 0o644, &hosts(installation)),
         file("start-member", 0o755, START),
@@ -76,7 +81,7 @@ pub fn folder(
 fn settings(
     installation: &Installation,
     endpoint: &Endpoint,
-    cluster: &str,
+    joined: Joined<'_>,
 ) -> Result<String, template::Error> {
     let place = Place {
         data: DATA,
@@ -87,9 +92,9 @@ fn settings(
         client_url: CLIENT_URL.to_owned(),
         asks: vec![&installation.own.name, &installation.peer.name],
         formed_file: "",
-        cluster,
+        cluster: joined.cluster.unwrap_or_default(),
     };
-    member::settings(installation, WITNESS, &place)
+    member::settings(installation, joined.token, WITNESS, &place)
 }
 
 fn unit(endpoint: &Endpoint) -> Result<String, template::Error> {
@@ -186,6 +191,10 @@ mod tests {
             host: "w.gov.my".into(),
             port,
         };
+        let joined = Joined {
+            token: "7e57",
+            cluster: Some("c1"),
+        };
         let leaf = Leaf {
             certificate: "C".into(),
             key: "K".into(),
@@ -195,17 +204,11 @@ mod tests {
             renewal: "2027-07-25T16:00:00Z".parse().unwrap(),
             end: "2027-11-24T00:00:00Z".parse().unwrap(),
         };
-        folder(
-            &installation(second_gateway),
-            &endpoint,
-            Some("c1"),
-            &leaf,
-            validity,
-        )
-        .unwrap()
-        .into_iter()
-        .map(|file| (file.name, file))
-        .collect()
+        folder(&installation(second_gateway), &endpoint, joined, &leaf, validity)
+            .unwrap()
+            .into_iter()
+            .map(|file| (file.name, file))
+            .collect()
     }
 
     #[test]

@@ -146,7 +146,9 @@ impl Failure {
         match number {
             7 | 16 => Failure::Unauthorised(message.to_owned()),
             // A member that has no vote yet serves nobody; the next one does.
-            _ if message == "etcdserver: rpc not supported for learner" => Failure::NotDone(message.to_owned()),
+            _ if message == "etcdserver: rpc not supported for learner" => {
+                Failure::NotDone(message.to_owned())
+            }
             // Both are said before a request is proposed to the others.
             14 if message == "etcdserver: no leader" => Failure::NotDone(message.to_owned()),
             8 if message == "etcdserver: too many requests" => Failure::NotDone(message.to_owned()),

@@ -112,7 +112,7 @@ fn files(blueprint: Blueprint<'_>) -> Result<Files, template::Error> {
         formed_file: &format!("{FORMED_PATH}/{FORMED_KEY}"),
         cluster: "",
     };
-    let settings = member::settings(blueprint.installation, site, &place)?;
+    let settings = member::settings(blueprint.installation, blueprint.roles_token, site, &place)?;
     Ok(Files::from([(member::FILE.to_owned(), settings)]))
 }
 
