@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
+use govuc_api::Platform;
+use govuc_roles::{Site, SiteError};
 use govuc_wire::names::SYSTEM_NAMESPACE;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -16,6 +18,7 @@ use crate::{
     cluster::Cluster,
     controller::chain,
     cyrus_admin, directory,
+    lead::{Campaign, Lead, Office, Providers},
     leader::Elector,
     mail_store, mailbox,
     names::SiteName,
@@ -64,6 +67,8 @@ pub struct Context {
     pub mail: Arc<dyn cyrus_admin::Administrator>,
     /// The etcd that holds roles.
     pub roles: roles::Client,
+    /// Who leads.
+    pub office: Arc<Office>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +82,8 @@ pub enum Error {
     },
     #[error("the port for probes and metrics failed")]
     Serve(#[source] std::io::Error),
+    #[error("a site of this name can't lead")]
+    Site(#[from] SiteError),
     #[error("the lease was lost: this replica ends, and the one that has it goes on")]
     LeaseLost,
     #[error("{0} ended by itself")]
@@ -122,12 +129,20 @@ impl Context {
             mail: Arc::new(cyrus_admin::Guards::new(cluster.clone(), certificate.clone())),
             certificate,
             roles: roles::Client::default(),
+            office: Arc::default(),
             cluster,
             site: options.site.clone(),
             images: options.images.clone(),
             recorder: Recorder::new(client, reporter),
             metrics,
         }
+    }
+}
+
+impl Context {
+    /// Who leads now, and whether it is this site.
+    pub fn lead(&self, platform: &Platform) -> Lead {
+        Lead::of(platform, self.site.as_str(), &self.office)
     }
 }
 
@@ -140,7 +155,7 @@ impl fmt::Debug for Context {
 }
 
 /// Runs until `stop`, or until something that must not end has ended. First the controllers end, with their running
-/// reconciles; only then is the lease given back, so that no two replicas act at once.
+/// reconciles; only then is the lead given up and the lease given back, so that no two sites and no two replicas act at once.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let client = Client::try_default().await.map_err(Error::Config)?;
     let metrics = Metrics::default();
@@ -160,7 +175,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
         over.cancel();
         return admin.await?.map_err(Error::Serve);
     }
-    metrics.lead(true);
+    metrics.acts(true);
     tracing::info!(site = %options.site, "acting");
 
     // Before anything acts: with the operator's own certificate at hand a restart is no news to any status.
@@ -172,10 +187,13 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
         );
     }
     let acting = stop.child_token();
+    let campaigning = CancellationToken::new();
+    let mut campaign = tokio::spawn(campaign(&context)?.run(campaigning.clone()));
     let mut controllers = controllers(&context, &acting);
     let result = tokio::select! {
         held = elector.hold(&stop) => if held { Ok(()) } else { Err(Error::LeaseLost) },
         Some(ended) = controllers.join_next() => Err(ended.map_or_else(Error::Panicked, Error::Ended)),
+        ended = &mut campaign => Err(ended.map_or_else(Error::Panicked, |()| Error::Ended("the campaign for the lead"))),
         ended = &mut admin => Err(match ended {
             Ok(Ok(())) => Error::Ended("the port for probes and metrics"),
             Ok(Err(error)) => Error::Serve(error),
@@ -184,13 +202,31 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     };
     acting.cancel();
     // After a lost lease another acts already: what is running here is dropped, not finished.
-    if !matches!(result, Err(Error::LeaseLost)) {
+    if matches!(result, Err(Error::LeaseLost)) {
+        controllers.shutdown().await;
+    } else {
         while controllers.join_next().await.is_some() {}
+    }
+    campaigning.cancel();
+    if !campaign.is_finished() {
+        // What went wrong with it was told above, or is not worth more than the end.
+        let _ = campaign.await;
+    }
+    if !matches!(result, Err(Error::LeaseLost)) {
         elector.release().await;
     }
-    metrics.lead(false);
+    metrics.acts(false);
     over.cancel();
     result
+}
+
+fn campaign(context: &Context) -> Result<Campaign, Error> {
+    Ok(Campaign::new(
+        Site::try_from(context.site.to_string())?,
+        context.office.clone(),
+        Providers::new(context.certificate.clone()),
+        context.metrics.clone(),
+    ))
 }
 
 fn controllers(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<&'static str> {

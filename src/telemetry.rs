@@ -1,6 +1,9 @@
 //! Metrics, logs, and the plain HTTP port for the kubelet and Prometheus.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use axum::{Router, http::header, routing::get};
 use prometheus_client::{
@@ -17,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::lead::Lead;
+
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the operator counts. Cheap to clone.
@@ -28,6 +33,12 @@ pub struct Metrics {
     durations: Family<KindLabels, Histogram>,
     leading: Gauge,
     members: Gauge,
+    lead: Gauge,
+    lead_known: Gauge,
+    lead_term: Gauge,
+    lead_changes: Counter,
+    /// The site that led last, as far as is known.
+    led: Arc<Mutex<Option<String>>>,
 }
 
 /// Counts a reconcile when dropped, so that one that was cancelled counts too.
@@ -80,7 +91,34 @@ impl Default for Metrics {
             "How many of the three members of the roles' etcd are there, while a majority can be asked from this site",
             members.clone(),
         );
+        let (lead, lead_known, lead_term) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let lead_changes = Counter::default();
+        registry.register(
+            "lead",
+            "1 while this site leads and acts as the lead",
+            lead.clone(),
+        );
+        registry.register(
+            "lead_known",
+            "1 while it is known here which site leads",
+            lead_known.clone(),
+        );
+        registry.register(
+            "lead_term",
+            "The term under which this site leads; 0 if it does not",
+            lead_term.clone(),
+        );
+        registry.register(
+            "lead_changes",
+            "How often another site has come to lead",
+            lead_changes.clone(),
+        );
         Self {
+            lead,
+            lead_known,
+            lead_term,
+            lead_changes,
+            led: Arc::default(),
             registry: Arc::new(registry),
             writes,
             reconciles,
@@ -101,8 +139,22 @@ impl Metrics {
         self.writes.get_or_create(&labels).inc();
     }
 
-    pub fn lead(&self, leading: bool) {
-        self.leading.set(leading.into());
+    pub fn acts(&self, acting: bool) {
+        self.leading.set(acting.into());
+    }
+
+    /// Who leads, as this replica knows it.
+    pub fn leads(&self, lead: &Lead) {
+        self.lead.set(lead.is_here().into());
+        self.lead_known.set(lead.site().is_some().into());
+        self.lead_term
+            .set(lead.term.and_then(|term| term.try_into().ok()).unwrap_or(0));
+        let Some(site) = lead.site() else { return };
+        let mut led = self.led.lock().unwrap_or_else(PoisonError::into_inner);
+        if led.as_deref().is_some_and(|last| last != site) {
+            self.lead_changes.inc();
+        }
+        *led = Some(site.to_owned());
     }
 
     pub fn members(&self, present: usize) {

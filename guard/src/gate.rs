@@ -16,7 +16,7 @@ use govuc_roles::timing::Moment;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use govuc_etcd::Clock;
 
 /// Shut at first.
 #[derive(Clone)]

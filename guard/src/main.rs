@@ -10,7 +10,6 @@
 //! ```
 
 mod cli;
-mod clock;
 mod config;
 mod drain;
 mod engine;

@@ -3,7 +3,10 @@
 use std::{
     io,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -23,6 +26,8 @@ use crate::turn::View;
 
 /// A question comes at once or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What the token of a lead has, parted by dots: one more than any other.
+const LEADS_FIELDS: usize = 4;
 /// Longest user or password, in bytes.
 const LONGEST: usize = 1024;
 
@@ -30,6 +35,19 @@ pub struct Saslauthd {
     pub key: Arc<SessionKey>,
     pub store: String,
     pub view: watch::Receiver<View>,
+    pub leads: Leads,
+}
+
+/// The highest term of a lead that was seen: in etcd, or in an administrator's token. Not kept on the volume: a primary by
+/// lease has read etcd before it opens its gate.
+#[derive(Clone, Debug, Default)]
+pub struct Leads(Arc<AtomicU64>);
+
+impl Leads {
+    /// Whether no higher one was seen; if so, it is the highest from now on.
+    pub fn admit(&self, term: u64) -> bool {
+        self.0.fetch_max(term, Ordering::SeqCst) <= term
+    }
 }
 
 /// `mux` in the folder that the engine's configuration names.
@@ -84,13 +102,15 @@ impl Saslauthd {
         let view = self.view.borrow().clone();
         let purpose = match user {
             SYNC_USER => Purpose::Sync,
-            OPERATOR_USER => Purpose::Admin,
+            // Whoever administers the store is the lead's operator, whose token says its term, or this guard.
+            OPERATOR_USER if token.split('.').count() == LEADS_FIELDS => Purpose::Admin,
+            OPERATOR_USER => Purpose::Own,
             _ => Purpose::Session,
         };
         // A follower takes only sync, and its era is that of the handshake that was accepted last (R3).
         let may = match purpose {
             Purpose::Sync => view.state == State::Follower,
-            Purpose::Admin | Purpose::Session => view.state.serves(),
+            Purpose::Admin | Purpose::Own | Purpose::Session => view.state.serves(),
         };
         let subject = Subject {
             purpose,
@@ -101,12 +121,20 @@ impl Saslauthd {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        match self.key.verify(token, subject, now) {
-            Ok(()) if may => true,
-            Ok(()) => {
+        let verified = match purpose {
+            Purpose::Admin => self.key.verify_of_lead(token, subject, now).map(Some),
+            _ => self.key.verify(token, subject, now).map(|()| None),
+        };
+        match verified {
+            Ok(_) if !may => {
                 tracing::warn!(user, state = %view.state, "a good token in a state that takes none");
                 false
             }
+            Ok(Some(term)) if !self.leads.admit(term) => {
+                tracing::warn!(term, "a lead that was replaced is refused");
+                false
+            }
+            Ok(_) => true,
             Err(error) => {
                 tracing::warn!(user, %error, "a token is refused");
                 false
@@ -158,7 +186,22 @@ mod tests {
             key: Arc::new(SessionKey::new(&[7; 32]).unwrap()),
             store: "mail-1".into(),
             view: watch::channel(view).1,
+            leads: Leads::default(),
         }
+    }
+
+    /// The administrator's, of the lead of this term.
+    fn token_of_lead(term: u64) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let subject = Subject {
+            purpose: Purpose::Admin,
+            user: OPERATOR_USER,
+            store: "mail-1",
+            era: 1,
+        };
+        SessionKey::new(&[7; 32])
+            .unwrap()
+            .mint_of_lead(subject, term, now)
     }
 
     fn token(purpose: Purpose, user: &str, era: u64) -> String {
@@ -199,8 +242,34 @@ mod tests {
             ask(saslauthd(State::Alone, 1), OPERATOR_USER, &session).await,
             "NO"
         );
-        let admin = token(Purpose::Admin, OPERATOR_USER, 1);
-        assert_eq!(ask(saslauthd(State::Alone, 1), OPERATOR_USER, &admin).await, "OK");
+        for administrators in [token_of_lead(1), token(Purpose::Own, OPERATOR_USER, 1)] {
+            assert_eq!(
+                ask(saslauthd(State::Alone, 1), OPERATOR_USER, &administrators).await,
+                "OK"
+            );
+        }
+        let without_a_term = token(Purpose::Admin, OPERATOR_USER, 1);
+        assert_eq!(
+            ask(saslauthd(State::Alone, 1), OPERATOR_USER, &without_a_term).await,
+            "NO"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_older_leads_administrator_is_refused_once_a_newer_one_was_seen() {
+        let leads = Leads::default();
+        let guarded = || Saslauthd {
+            leads: leads.clone(),
+            ..saslauthd(State::Alone, 1)
+        };
+        for (term, verdict) in [(3, "OK"), (3, "OK"), (2, "NO"), (4, "OK"), (3, "NO")] {
+            let said = ask(guarded(), OPERATOR_USER, &token_of_lead(term)).await;
+            assert_eq!(said, verdict, "term {term}");
+        }
+        // Etcd says so before the new one has come.
+        leads.admit(9);
+        assert_eq!(ask(guarded(), OPERATOR_USER, &token_of_lead(8)).await, "NO");
+        assert_eq!(ask(guarded(), OPERATOR_USER, &token_of_lead(9)).await, "OK");
     }
 
     #[tokio::test]

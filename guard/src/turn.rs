@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use govuc_etcd::Clock;
 use govuc_roles::{
     Action, Ballot, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, Site, SlotCopy, State,
     timing::{self, Moment},
@@ -17,7 +18,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
     config::Slot,
     drain::{Drain, Logins},
     engine::Order,
@@ -329,7 +329,7 @@ impl Turn {
     /// As whom both engines are asked what they have.
     fn logins(&self) -> Logins {
         let subject = Subject {
-            purpose: Purpose::Admin,
+            purpose: Purpose::Own,
             user: names::OPERATOR_USER,
             store: self.slot.store.as_str(),
             era: self.machine.highest().ballot.era.0,

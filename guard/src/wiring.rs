@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use govuc_etcd::{Endpoint, Etcd, Settings, roles::Roles};
+use govuc_etcd::{Clock, Endpoint, Etcd, Settings, roles::Roles};
 use govuc_roles::{Event, Identity, Machine, Source, record::Session, timing};
 use govuc_wire::{names, tls::Files, token};
 use rustls_pki_types::{InvalidDnsNameError, ServerName};
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Arguments,
-    clock::Clock,
     config::{self, RoleSource, Slot, StoreConfig},
     drain::Drain,
     engine::{self, Installation, Supervisor},
@@ -27,7 +26,7 @@ use crate::{
     probes::{self, Probes},
     process::{self, Processes},
     relay::{FullSync, Peer, Relay, incoming::Incoming},
-    saslauthd::{self, Saslauthd},
+    saslauthd::{self, Leads, Saslauthd},
     source::StaticAssignment,
     status::Reporter,
     tls::{self, Tls},
@@ -126,6 +125,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         matches!(source, Source::Lease(_)),
     ));
     let drain = Drain::new(gate.clone(), relay.clone(), arguments.imap, events.clone());
+    let leads = Leads::default();
     let lease = match &config.role {
         RoleSource::Assignment(_) => None,
         RoleSource::Lease(_) => Some(Orders::begin(Lease::new(
@@ -135,6 +135,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             reach_peer()?,
             clock.clone(),
             events.clone(),
+            leads.clone(),
         ))),
     };
     let machine = Machine::new(identity, source, volume.evidence(), clock.now());
@@ -199,6 +200,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         key,
         store: slot.store.to_string(),
         view,
+        leads,
     });
     let probes = probes::router(Probes {
         events: events.clone(),

@@ -10,7 +10,6 @@ use super::{
     observe::{Directory, Observed, View},
     placement::{Candidate, Demand, Placed, place},
 };
-use crate::names::SiteName;
 
 /// The era of a store that is new.
 const FIRST_ERA: u64 = 1;
@@ -54,14 +53,15 @@ pub struct Make {
     pub store: String,
 }
 
-pub fn of(tenant: &Tenant, observed: &Observed, own: &SiteName) -> Plan {
-    match decide(tenant, observed, own) {
+/// `leads` is whether this site decides what must be decided once.
+pub fn of(tenant: &Tenant, observed: &Observed, leads: bool) -> Plan {
+    match decide(tenant, observed, leads) {
         Ok(make) => Plan::Make(Box::new(make)),
         Err(hold) => Plan::Hold(hold),
     }
 }
 
-fn decide(tenant: &Tenant, observed: &Observed, own: &SiteName) -> Result<Make, Hold> {
+fn decide(tenant: &Tenant, observed: &Observed, leads: bool) -> Result<Make, Hold> {
     match &tenant.decision {
         Decision::Approved { .. } => {}
         Decision::Pending => return Err(Hold::Undecided),
@@ -95,7 +95,6 @@ fn decide(tenant: &Tenant, observed: &Observed, own: &SiteName) -> Result<Make, 
         .agencies
         .iter()
         .find(|agency| agency.name == tenant.name.as_str());
-    let leads = sites.first() == Some(&own.as_str());
     let store = match registered.and_then(|agency| agency.store.clone()) {
         Some(store) => store,
         None if leads => chosen(tenant, observed, view, platform),

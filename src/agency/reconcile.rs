@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use govuc_api::{Agency, MailStore, Platform};
 use k8s_openapi::{api::core::v1::Namespace, jiff::Timestamp};
 use kube::{
@@ -82,7 +83,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     );
     let controller = Controller::for_stream(changes, agencies.clone())
         .watches_stream(platform_changes, everything(agencies.clone()))
-        .watches_stream(store_changes, on_store(agencies.clone()));
+        .watches_stream(store_changes, on_store(agencies.clone()))
+        .reconcile_all_on(context.office.changes().map(drop));
     let shared = Arc::new(Agencies::new(
         context.clone(),
         Caches {
@@ -163,8 +165,13 @@ async fn registered(tenant: &Tenant, shared: &Agencies) -> Result<Plan, Error> {
         placing,
     } = shared;
     let mut observed = Observed::read(caches);
+    let lead = observed
+        .platform
+        .as_deref()
+        .map(|platform| context.lead(platform));
+    let term = lead.and_then(|lead| lead.term);
     // Nothing but the decision counts before it is made.
-    let undecided = plan::of(tenant, &observed, &context.site);
+    let undecided = plan::of(tenant, &observed, term.is_some());
     if !matches!(undecided, Plan::Hold(Hold::NotConnected)) {
         return Ok(undecided);
     }
@@ -173,20 +180,20 @@ async fn registered(tenant: &Tenant, shared: &Agencies) -> Result<Plan, Error> {
     };
     let _placing = placing.lock().await;
     observed.directory = observe::directory(&*registry, tenant, None).await;
-    let plan = plan::of(tenant, &observed, &context.site);
-    if let Plan::Make(make) = &plan {
-        register(&*registry, make).await?;
+    let plan = plan::of(tenant, &observed, term.is_some());
+    if let (Plan::Make(make), Some(term)) = (&plan, term) {
+        register(&*registry, term, make).await?;
     }
     Ok(plan)
 }
 
-async fn register(registry: &dyn Registry, make: &Make) -> Result<(), Error> {
+async fn register(registry: &dyn Registry, term: u64, make: &Make) -> Result<(), Error> {
     // The store first: an agency never names a store that is not there.
     if let Some(store) = &make.register_store {
-        registry.put_store(store).await?;
+        registry.put_store(term, store).await?;
     }
     if let Some(agency) = &make.register {
-        registry.put_agency(agency).await?;
+        registry.put_agency(term, agency).await?;
     }
     Ok(())
 }

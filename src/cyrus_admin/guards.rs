@@ -38,7 +38,7 @@ impl Guards {
         Self { cluster, certificate }
     }
 
-    async fn token(&self, place: &Place) -> Result<String, Error> {
+    async fn token(&self, term: u64, place: &Place) -> Result<String, Error> {
         let secret: Option<Secret> = self
             .cluster
             .read(Some(SYSTEM_NAMESPACE), ROOT_SECRET)
@@ -56,7 +56,7 @@ impl Guards {
         };
         // A clock before 1970 makes a token that has expired, which is what it deserves.
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
-        Ok(key.mint(subject, now))
+        Ok(key.mint_of_lead(subject, term, now))
     }
 
     async fn dial(&self, place: &Place) -> Result<TlsStream<TcpStream>, Error> {
@@ -83,9 +83,9 @@ impl Guards {
 
 #[async_trait]
 impl Administrator for Guards {
-    async fn ensure(&self, place: &Place, tree: &Tree) -> Result<(), Error> {
+    async fn ensure(&self, term: u64, place: &Place, tree: &Tree) -> Result<(), Error> {
         let work = async {
-            let token = self.token(place).await?;
+            let token = self.token(term, place).await?;
             imap::inbox_and_quota(self.dial(place).await?, &token, tree).await?;
             imap::folders(self.dial(place).await?, &token, tree).await
         };

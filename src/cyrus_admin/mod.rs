@@ -39,8 +39,9 @@ pub struct Folder {
 /// The administrator of the mail stores.
 #[async_trait]
 pub trait Administrator: Send + Sync {
-    /// Makes the account's folders and sets its quota. What is there already stays, whatever it is called.
-    async fn ensure(&self, place: &Place, tree: &Tree) -> Result<(), Error>;
+    /// Makes the account's folders and sets its quota, as the lead of this term: a guard that knows of a later one refuses. What
+    /// is there already stays, whatever it is called.
+    async fn ensure(&self, term: u64, place: &Place, tree: &Tree) -> Result<(), Error>;
 }
 
 #[derive(Debug, thiserror::Error)]

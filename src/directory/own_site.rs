@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use govuc_directory::{
-    Account, AccountRecord, Agency, Conflict, Credentials, Directory, Endpoint, Error, Lead, Store, Suffix,
+    Account, AccountRecord, Agency, Conflict, Credentials, Directory, Endpoint, Error, Store, Suffix,
 };
 use govuc_wire::tls::Material;
 use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{LEAD_TERM, Open, Registry};
+use super::{Open, Registry};
 use crate::{names::SiteName, pki::OwnCertificate};
 
 /// One connection, opened anew when certificate or domain change.
@@ -28,7 +28,6 @@ struct Kept {
 
 struct Connected {
     directory: Directory,
-    lead: Lead,
 }
 
 impl OwnSite {
@@ -56,10 +55,7 @@ impl Open for OwnSite {
             Credentials::Material(material.clone()),
             Suffix::of_domain(domain).ok()?,
         );
-        let registry: Arc<dyn Registry> = Arc::new(Connected {
-            lead: directory.as_lead(LEAD_TERM),
-            directory,
-        });
+        let registry: Arc<dyn Registry> = Arc::new(Connected { directory });
         *kept = Some(Kept {
             material,
             domain: domain.to_owned(),
@@ -99,35 +95,40 @@ impl Registry for Connected {
         self.directory.account_by_id(id).await
     }
 
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, Error> {
+        self.directory.accounts().await
+    }
+
     async fn conflict_of_account(&self, account: &Account) -> Result<Option<Conflict>, Error> {
         self.directory.conflict_of_account(account).await
     }
 
-    async fn put_agency(&self, agency: &Agency) -> Result<(), Error> {
-        self.lead.put_agency(agency).await
+    async fn put_agency(&self, term: u64, agency: &Agency) -> Result<(), Error> {
+        self.directory.as_lead(term).put_agency(agency).await
     }
 
-    async fn put_store(&self, store: &Store) -> Result<(), Error> {
-        self.lead.put_store(store).await
+    async fn put_store(&self, term: u64, store: &Store) -> Result<(), Error> {
+        self.directory.as_lead(term).put_store(store).await
     }
 
-    async fn add_account(&self, account: &Account) -> Result<(), Error> {
-        self.lead.add_account(account).await
+    async fn add_account(&self, term: u64, account: &Account) -> Result<(), Error> {
+        self.directory.as_lead(term).add_account(account).await
     }
 
-    async fn update_account(&self, account: &Account) -> Result<(), Error> {
-        self.lead.update_account(account).await
+    async fn update_account(&self, term: u64, account: &Account) -> Result<(), Error> {
+        self.directory.as_lead(term).update_account(account).await
     }
 
-    async fn set_first_password(&self, id: Uuid, password: &str) -> Result<(), Error> {
-        self.lead.set_first_password(id, password).await
+    async fn set_first_password(&self, term: u64, id: Uuid, password: &str, site: &str) -> Result<(), Error> {
+        let lead = self.directory.as_lead(term);
+        lead.set_first_password(id, password, site).await
     }
 
-    async fn retain(&self, id: Uuid, until: Timestamp) -> Result<(), Error> {
-        self.lead.retain(id, until).await
+    async fn retain(&self, term: u64, id: Uuid, until: Timestamp) -> Result<(), Error> {
+        self.directory.as_lead(term).retain(id, until).await
     }
 
-    async fn restore(&self, id: Uuid) -> Result<(), Error> {
-        self.lead.restore(id).await
+    async fn restore(&self, term: u64, id: Uuid) -> Result<(), Error> {
+        self.directory.as_lead(term).restore(id).await
     }
 }

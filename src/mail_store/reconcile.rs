@@ -23,6 +23,7 @@ use super::{
 use crate::{
     cluster,
     controller::{Label, chain, drive},
+    lead::Lead,
     maintenance::{Rollout, Windows},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, pod, workload},
@@ -87,6 +88,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             .changes()
             .map(|store| ObjectRef::new(store.as_str())),
     );
+    let controller = controller.reconcile_all_on(context.office.changes().map(drop));
     drive(controller, context, stop, reconcile).await;
 }
 
@@ -158,7 +160,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     let name = &store.part.name;
     let planned = plan::of(&store, &installation, &context.images.cyrus, &session)?;
     let running = planned.running(cluster).await?;
-    let windows = Windows::of(platform, installation.leads(), now);
+    let windows = Windows::of(platform, installation.place, now);
     let in_step = async {
         let (own, peer) = tokio::join!(
             copy(&joined.material, name, site),
@@ -175,7 +177,14 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     );
     let primary = status::primary(&own, &peer);
     let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref(), &windows).await;
-    let listed = listed(&store, primary, &installation, &joined.material).await;
+    let listed = listed(
+        &store,
+        primary,
+        &installation,
+        &context.lead(platform),
+        &joined.material,
+    )
+    .await;
     Ok(Stage::Made(Box::new(Copies {
         pod_ready: applied.stateful_sets.iter().all(workload::stateful_set_is_ready),
         own,
@@ -204,11 +213,10 @@ async fn listed(
     store: &Store,
     primary: Option<Primary>,
     installation: &Installation,
+    lead: &Lead,
     material: &Arc<Material>,
 ) -> Option<Result<(), String>> {
-    if !installation.leads() {
-        return None;
-    }
+    let term = lead.term?;
     let own = platform::observe::directory(installation, &installation.own.name, material.clone());
     let list = async {
         let known = own.store(&store.part.name).await?;
@@ -232,7 +240,7 @@ async fn listed(
         if known.as_ref() == Some(&entry) {
             return Ok(());
         }
-        own.as_lead(crate::directory::LEAD_TERM).put_store(&entry).await
+        own.as_lead(term).put_store(&entry).await
     };
     Some(list.await.map_err(|error: directory::Error| chain(&error)))
 }

@@ -260,6 +260,7 @@ pub(super) mod tests {
         Reading {
             revision: Revision(9),
             era: record(json!({"era": 1, "cluster": "c"}), 1),
+            lead_term: None,
             store: StoreRecords {
                 state: record(
                     json!({"era": 1, "term": term, "holder": holder, "paired": true, "peer": null}),

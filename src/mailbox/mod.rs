@@ -6,5 +6,6 @@ pub mod observe;
 pub mod plan;
 pub mod reconcile;
 pub mod status;
+pub mod takeover;
 
 pub use reconcile::run;

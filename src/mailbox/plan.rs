@@ -1,6 +1,6 @@
 //! What is to be done for a mailbox: pure.
 
-use govuc_api::{Granted, Mailbox};
+use govuc_api::{Granted, Mailbox, NEW_FIRST_PASSWORD};
 use govuc_directory::{Account, AccountRecord, UniqueAttribute};
 use k8s_openapi::jiff::{Span, Timestamp};
 use uuid::Uuid;
@@ -9,10 +9,7 @@ use super::{
     account::Wanted,
     observe::{Claim, Local, View, account},
 };
-use crate::{
-    cyrus_admin::{Place, Tree},
-    names::SiteName,
-};
+use crate::cyrus_admin::{Place, Tree};
 
 /// How long an account is kept after its end, in hours: 90 days.
 const RETENTION_HOURS: i64 = 90 * 24;
@@ -20,8 +17,8 @@ const RETENTION_HOURS: i64 = 90 * 24;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     Hold(Hold),
-    /// At the other site: what the lead has done is shown.
-    Show(Box<AccountRecord>),
+    /// While this site does not lead: what the lead has done is shown.
+    Show(Box<Shown>),
     Do(Box<Work>),
 }
 
@@ -57,8 +54,28 @@ pub struct Work {
     pub steps: Vec<Step>,
     pub granted: Granted,
     pub ended: bool,
-    /// The first password was used, or there is none to be used.
-    pub settled: bool,
+    /// The site that has the first password; none once it was used, or when there is none to be used.
+    pub password_at: Option<String>,
+}
+
+/// What is shown of the lead's work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// As the directory has it, so that whoever leads next goes on from there.
+    pub granted: Granted,
+    pub ended: bool,
+    /// As in [`Work`].
+    pub password_at: Option<String>,
+    /// This cluster has a Secret of which nobody has any use any more.
+    pub drop_secret: bool,
+}
+
+/// The two sites that matter for a first password.
+#[derive(Clone, Copy, Debug)]
+pub struct Sites<'a> {
+    pub own: &'a str,
+    /// It minted the first passwords of accounts that don't say which site did.
+    pub first: &'a str,
 }
 
 /// In the order in which they are carried out, so that whatever is cut short is taken up again.
@@ -126,33 +143,71 @@ pub fn local(wanted: &Wanted, local: &Local) -> Result<(), Hold> {
     }
 }
 
-/// Whether this site is the lead.
-pub fn leads(local: &Local, own: &SiteName) -> bool {
-    let first = local
-        .platform
-        .as_ref()
-        .and_then(|platform| platform.spec.sites.first());
-    first.is_some_and(|site| site.name == own.as_str())
-}
-
-/// At the other site.
-pub fn follow(wanted: &Wanted, view: View) -> Plan {
-    match view.record {
-        Some(record) if is_done(wanted, &record) => Plan::Show(Box::new(record)),
-        // The other site's view of what the lead refuses too.
-        _ => Plan::Hold(view.claim.map_or(Hold::AwaitLead, |claim| refused(&claim))),
+/// While another site leads, or nobody.
+pub fn follow(mailbox: &Mailbox, wanted: &Wanted, view: &View, sites: Sites<'_>) -> Plan {
+    match &view.record {
+        Some(record) if is_done(wanted, record) => {
+            let ended = record.retain_until.is_some();
+            let password_at = minted_at(record, sites).filter(|_| !ended);
+            Plan::Show(Box::new(Shown {
+                granted: Granted {
+                    account_id: record.account.id.to_string(),
+                    store: record.account.store.clone(),
+                    former_addresses: former(wanted, None, Some(record)),
+                },
+                ended,
+                drop_secret: has_secret(mailbox, sites) && password_at != Some(sites.own),
+                password_at: password_at.map(str::to_owned),
+            }))
+        }
+        // What the lead refuses too.
+        _ => Plan::Hold(view.claim.as_ref().map_or(Hold::AwaitLead, refused)),
     }
 }
 
+/// The site that minted a first password which is still to be used.
+fn minted_at<'a>(record: &'a AccountRecord, sites: Sites<'a>) -> Option<&'a str> {
+    let password = &record.password;
+    let unused = password.must_change && password.changed_at.is_some();
+    unused.then(|| password.minted_at.as_deref().unwrap_or(sites.first))
+}
+
+/// Whether this cluster was given the Secret, as its status remembers.
+fn has_secret(mailbox: &Mailbox, sites: Sites<'_>) -> bool {
+    let status = mailbox.status.as_ref();
+    let shown = status.and_then(|status| status.first_password.as_ref());
+    shown.is_some_and(|shown| shown.site == sites.own)
+}
+
+/// Whether a person gave up the first password that this site has.
+fn given_up(mailbox: &Mailbox, site: &str) -> bool {
+    let annotations = mailbox.metadata.annotations.as_ref();
+    annotations.and_then(|annotations| annotations.get(NEW_FIRST_PASSWORD).map(String::as_str)) == Some(site)
+}
+
 /// At the lead.
-pub fn lead(mailbox: &Mailbox, wanted: &Wanted, view: &View, store: &str, now: Timestamp) -> Plan {
-    match work(mailbox, wanted, view, store, now) {
+pub fn lead(
+    mailbox: &Mailbox,
+    wanted: &Wanted,
+    view: &View,
+    store: &str,
+    sites: Sites<'_>,
+    now: Timestamp,
+) -> Plan {
+    match work(mailbox, wanted, view, store, sites, now) {
         Ok(work) => Plan::Do(Box::new(work)),
         Err(hold) => Plan::Hold(hold),
     }
 }
 
-fn work(mailbox: &Mailbox, wanted: &Wanted, view: &View, store: &str, now: Timestamp) -> Result<Work, Hold> {
+fn work(
+    mailbox: &Mailbox,
+    wanted: &Wanted,
+    view: &View,
+    store: &str,
+    sites: Sites<'_>,
+    now: Timestamp,
+) -> Result<Work, Hold> {
     let granted = mailbox.status.as_ref().and_then(|status| status.granted.as_ref());
     let record = known(wanted, view, granted)?;
     if let Some(claim) = &view.claim {
@@ -188,20 +243,32 @@ fn work(mailbox: &Mailbox, wanted: &Wanted, view: &View, store: &str, now: Times
     }
     let password = record.map(|record| &record.password);
     let unused = password.is_none_or(|password| password.changed_at.is_none() || password.must_change);
-    if unused && !ended && !(view.secret && password.is_some_and(|password| password.changed_at.is_some())) {
+    let minted_at = record.and_then(|record| minted_at(record, sites));
+    // Another site's is never replaced because that site is silent: cut off, it may still have people who choose theirs there.
+    let mint = unused
+        && !ended
+        && minted_at.is_none_or(|site| {
+            if site == sites.own {
+                !view.secret
+            } else {
+                given_up(mailbox, site)
+            }
+        });
+    if mint {
         steps.push(Step::FirstPassword(id));
     }
+    let password_at = if mint {
+        Some(sites.own)
+    } else {
+        minted_at.filter(|_| !ended)
+    };
     if !done {
         steps.push(Step::Finish(Account {
             spec_hash: Some(wanted.digest.clone()),
             ..target
         }));
     }
-    let shown = mailbox
-        .status
-        .as_ref()
-        .is_some_and(|status| status.first_password.is_some());
-    if shown && (!unused || ended) {
+    if has_secret(mailbox, sites) && password_at != Some(sites.own) {
         steps.push(Step::DropSecret);
     }
     if ended && !retained {
@@ -211,7 +278,7 @@ fn work(mailbox: &Mailbox, wanted: &Wanted, view: &View, store: &str, now: Times
         steps,
         granted: next,
         ended,
-        settled: !unused || ended,
+        password_at: password_at.map(str::to_owned),
     })
 }
 

@@ -19,8 +19,8 @@ use super::{
     account::Wanted,
     desired::{self, NoRandom},
     observe::{self, Caches, Local},
-    plan::{self, Hold, Plan, Step, Work},
-    status,
+    plan::{self, Hold, Plan, Shown, Sites, Step, Work},
+    status, takeover,
 };
 use crate::{
     cluster::{self, follow},
@@ -28,6 +28,7 @@ use crate::{
     controller::{Label, RESYNC, chain, drive},
     cyrus_admin,
     directory::Registry,
+    lead::Lead,
     operator::Context,
 };
 
@@ -78,9 +79,12 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     // Their own progress is no reason to look at every mailbox again; what they ask for, and where they are, is.
     let platform_changes = platform_changes.predicate_filter(predicates::generation, Default::default());
     let agency_changes = agency_changes.predicate_filter(placed, Default::default());
-    let all = mailboxes.clone();
+    let (all, led) = (mailboxes.clone(), mailboxes.clone());
+    let caches = Caches { platforms, agencies };
+    let taken_over = takeover::differing(context.clone(), caches.clone(), led);
     let controller = Controller::for_stream(changes, mailboxes.clone())
         .watches_stream(platform_changes, move |_| references(&all, |_| true))
+        .reconcile_on(taken_over)
         .watches_stream(agency_changes, move |agency| {
             let namespace = format!("agency-{}", agency.name_any());
             references(&mailboxes, |mailbox| {
@@ -89,7 +93,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         });
     let shared = Arc::new(Mailboxes {
         context: context.clone(),
-        caches: Caches { platforms, agencies },
+        caches,
     });
     drive(controller, context, stop, move |mailbox, _| {
         let shared = shared.clone();
@@ -136,22 +140,41 @@ pub async fn reconcile(mailbox: &Mailbox, shared: &Mailboxes) -> Result<Action, 
     };
     let local = Local::read(caches, &wanted);
     let platform = local.platform.as_deref();
+    let lead = platform
+        .map(|platform| context.lead(platform))
+        .unwrap_or_default();
     let registry = platform.and_then(|platform| context.directory.open(&platform.spec.domain));
     if mailbox.metadata.deletion_timestamp.is_some() {
-        return clean_up(mailbox, &wanted, registry.as_deref(), context, now).await;
+        return clean_up(mailbox, &wanted, &lead, registry.as_deref(), context, now).await;
     }
-    let plan = observed(mailbox, &wanted, &local, registry.as_deref(), context, now).await?;
-    if let (Plan::Do(work), Some(registry)) = (&plan, registry.as_deref())
-        && let Err(error) = act(mailbox, &local, work, registry, context).await
-    {
-        report(context, mailbox, &status::failed(mailbox, chain(&error), now)).await?;
-        return Err(error);
+    let plan = observed(
+        mailbox,
+        &wanted,
+        &local,
+        lead.term,
+        registry.as_deref(),
+        context,
+        now,
+    )
+    .await?;
+    match (&plan, registry.as_deref(), lead.term) {
+        (Plan::Do(work), Some(registry), Some(term)) => {
+            match act(mailbox, &local, work, (registry, term), context).await {
+                Ok(Acted::All) => {}
+                Ok(Acted::NotLeading) => return Ok(Action::requeue(WAITING)),
+                Err(error) => {
+                    report(context, mailbox, &status::failed(mailbox, chain(&error), now)).await?;
+                    return Err(error);
+                }
+            }
+        }
+        (Plan::Show(shown), ..) => clear_away(mailbox, shown, context).await?,
+        _ => {}
     }
     if matches!(plan, Plan::Hold(Hold::NotConnected | Hold::DirectoryAway(_))) && is_settled(mailbox) {
         return Ok(Action::requeue(WAITING));
     }
-    let lead = platform.and_then(|platform| platform.spec.sites.first());
-    let next = status::of(mailbox, &plan, lead.map(|site| site.name.as_str()), now);
+    let next = status::of(mailbox, &plan, now);
     report(context, mailbox, &next).await?;
     Ok(Action::requeue(match &plan {
         Plan::Hold(
@@ -166,6 +189,7 @@ async fn observed(
     mailbox: &Mailbox,
     wanted: &Wanted,
     local: &Local,
+    term: Option<u64>,
     registry: Option<&dyn Registry>,
     context: &Context,
     now: Timestamp,
@@ -183,8 +207,16 @@ async fn observed(
         Err(error) if error.is_unavailable() => return Ok(Plan::Hold(Hold::DirectoryAway(chain(&error)))),
         Err(error) => return Err(error.into()),
     };
-    if !plan::leads(local, &context.site) {
-        return Ok(plan::follow(wanted, view));
+    let first = local
+        .platform
+        .as_ref()
+        .and_then(|platform| platform.spec.sites.first());
+    let sites = Sites {
+        own: context.site.as_str(),
+        first: first.map_or("", |site| &site.name),
+    };
+    if term.is_none() {
+        return Ok(plan::follow(mailbox, wanted, &view, sites));
     }
     if view
         .record
@@ -194,50 +226,79 @@ async fn observed(
         let namespace = wanted.agency.namespace();
         view.secret = observe::has_secret(&context.cluster, &namespace, &mailbox.name_any()).await?;
     }
-    Ok(plan::lead(mailbox, wanted, &view, store, now))
+    Ok(plan::lead(mailbox, wanted, &view, store, sites, now))
+}
+
+/// How far the lead's work was done.
+enum Acted {
+    All,
+    /// This site leads no more, or under another term: what is left is the next lead's.
+    NotLeading,
 }
 
 async fn act(
     mailbox: &Mailbox,
     local: &Local,
     work: &Work,
-    registry: &dyn Registry,
+    (registry, term): (&dyn Registry, u64),
     context: &Context,
-) -> Result<(), Error> {
+) -> Result<Acted, Error> {
     let cluster = &context.cluster;
+    let site = context.site.as_str();
     cluster.hold(mailbox).await?;
     for step in &work.steps {
+        let platform = local.platform.as_deref();
+        if platform.is_none_or(|platform| context.lead(platform).term != Some(term)) {
+            return Ok(Acted::NotLeading);
+        }
         match step {
             Step::Remember(granted) => {
                 report(context, mailbox, &status::remembering(mailbox, granted)).await?
             }
-            Step::Add(account) => registry.add_account(account).await?,
-            Step::Update(account) | Step::Finish(account) => registry.update_account(account).await?,
-            Step::Restore(id) => registry.restore(*id).await?,
-            Step::Retain(id, until) => registry.retain(*id, *until).await?,
-            Step::Prepare(place, tree) => context.mail.ensure(place, tree).await?,
+            Step::Add(account) => registry.add_account(term, account).await?,
+            Step::Update(account) | Step::Finish(account) => registry.update_account(term, account).await?,
+            Step::Restore(id) => registry.restore(term, *id).await?,
+            Step::Retain(id, until) => registry.retain(term, *id, *until).await?,
+            Step::Prepare(place, tree) => context.mail.ensure(term, place, tree).await?,
             Step::FirstPassword(id) => {
                 let min_length = local.platform.as_ref().map_or(0, |p| p.spec.password.min_length);
                 let password = desired::password(min_length)?;
-                registry.set_first_password(*id, &password).await?;
+                registry.set_first_password(term, *id, &password, site).await?;
                 cluster
                     .apply_seen(&desired::secret(mailbox, &password), None)
                     .await?;
             }
-            Step::DropSecret => {
-                let namespace = mailbox.namespace();
-                let name = desired::secret_name(&mailbox.name_any());
-                cluster.delete::<Secret>(namespace.as_deref(), &name).await?;
-            }
+            Step::DropSecret => drop_secret(mailbox, context).await?,
         }
+    }
+    Ok(Acted::All)
+}
+
+/// What a site does that does not lead. It holds the object too: if it leads when that is deleted, the account has to end first.
+async fn clear_away(mailbox: &Mailbox, shown: &Shown, context: &Context) -> Result<(), Error> {
+    context.cluster.hold(mailbox).await?;
+    if shown.drop_secret {
+        drop_secret(mailbox, context).await?;
     }
     Ok(())
 }
 
-/// The mail is kept: the account ends in the directory, and only then the object goes.
+async fn drop_secret(mailbox: &Mailbox, context: &Context) -> Result<(), Error> {
+    let namespace = mailbox.namespace();
+    let name = desired::secret_name(&mailbox.name_any());
+    context
+        .cluster
+        .delete::<Secret>(namespace.as_deref(), &name)
+        .await?;
+    Ok(())
+}
+
+/// The mail is kept: the account ends in the directory, and only then the object goes. Where another site leads, it is that
+/// site's object that decides.
 async fn clean_up(
     mailbox: &Mailbox,
     wanted: &Wanted,
+    lead: &Lead,
     registry: Option<&dyn Registry>,
     context: &Context,
     now: Timestamp,
@@ -245,20 +306,20 @@ async fn clean_up(
     if !mailbox.finalizers().iter().any(|held| held == cluster::FINALIZER) {
         return Ok(Action::await_change());
     }
-    let Some(registry) = registry else {
-        report(
-            context,
-            mailbox,
-            &status::of(mailbox, &Plan::Hold(Hold::NotConnected), None, now),
-        )
-        .await?;
+    if lead.term.is_none() && lead.site().is_some_and(|site| site != context.site.as_str()) {
+        context.cluster.let_go(mailbox).await?;
+        return Ok(Action::await_change());
+    }
+    let (Some(registry), Some(term)) = (registry, lead.term) else {
+        let hold = registry.map_or(Hold::NotConnected, |_| Hold::AwaitLead);
+        report(context, mailbox, &status::of(mailbox, &Plan::Hold(hold), now)).await?;
         return Ok(Action::requeue(WAITING));
     };
     if let Some(record) = registry.account_by_mailbox(&wanted.key).await?
         && record.retain_until.is_none()
     {
         registry
-            .retain(record.account.id, plan::retention_end(now))
+            .retain(term, record.account.id, plan::retention_end(now))
             .await?;
     }
     context.cluster.let_go(mailbox).await?;

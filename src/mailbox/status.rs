@@ -14,13 +14,12 @@ use super::{
 };
 use crate::conditions::{Conditions, Word, begun, kept};
 
-/// `lead` is the site that has the Secret with the first password.
-pub fn of(mailbox: &Mailbox, plan: &Plan, lead: Option<&str>, now: Timestamp) -> MailboxStatus {
+pub fn of(mailbox: &Mailbox, plan: &Plan, now: Timestamp) -> MailboxStatus {
     let conditions = begun(mailbox, now);
-    let first_password = |settled: bool| {
-        lead.filter(|_| !settled).map(|site| FirstPassword {
+    let first_password = |at: &Option<String>| {
+        at.as_ref().map(|site| FirstPassword {
             secret: secret_name(&mailbox.name_any()),
-            site: site.to_owned(),
+            site: site.clone(),
         })
     };
     match plan {
@@ -28,19 +27,15 @@ pub fn of(mailbox: &Mailbox, plan: &Plan, lead: Option<&str>, now: Timestamp) ->
             conditions: held(conditions, hold).finish(),
             ..kept(mailbox)
         },
-        Plan::Show(record) => MailboxStatus {
-            granted: Some(Granted {
-                account_id: record.account.id.to_string(),
-                store: record.account.store.clone(),
-                former_addresses: former(mailbox),
-            }),
-            first_password: first_password(!record.password.must_change || record.retain_until.is_some()),
-            conditions: done(conditions, record.retain_until.is_some()).finish(),
+        Plan::Show(shown) => MailboxStatus {
+            granted: Some(shown.granted.clone()),
+            first_password: first_password(&shown.password_at),
+            conditions: done(conditions, shown.ended).finish(),
             ..kept(mailbox)
         },
         Plan::Do(work) => MailboxStatus {
             granted: Some(work.granted.clone()),
-            first_password: first_password(work.settled),
+            first_password: first_password(&work.password_at),
             conditions: done(conditions, work.ended).finish(),
             ..kept(mailbox)
         },
@@ -71,11 +66,6 @@ pub fn remembering(mailbox: &Mailbox, granted: &Granted) -> MailboxStatus {
         granted: Some(granted.clone()),
         ..mailbox.status.clone().unwrap_or_default()
     }
-}
-
-fn former(mailbox: &Mailbox) -> Vec<String> {
-    let granted = mailbox.status.as_ref().and_then(|status| status.granted.as_ref());
-    granted.map_or_else(Vec::new, |granted| granted.former_addresses.clone())
 }
 
 fn done(conditions: Conditions, ended: bool) -> Conditions {

@@ -76,12 +76,11 @@ pub struct Held {
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 impl Windows {
-    pub fn of(platform: &Platform, leads: bool, now: Timestamp) -> Self {
+    pub fn of(platform: &Platform, place: Place, now: Timestamp) -> Self {
         let when = match &platform.spec.maintenance {
             None => When::Always,
             Some(spec) => Schedule::of(spec, now).map_or_else(When::Unknown, When::Scheduled),
         };
-        let place = if leads { Place::First } else { Place::Second };
         Self { place, when }
     }
 
@@ -232,14 +231,14 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    fn windows(leads: bool, end: &str, now: &str) -> Windows {
+    fn windows(place: Place, end: &str, now: &str) -> Windows {
         let platform = json!({
             "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "Platform", "metadata": {"name": "platform"},
             "spec": {"domain": "1govuc.gov.my", "sites": [], "maintenance": {"windows": [
                 {"name": "ahad-malam", "start": "2026-12-06T01:00:00+08:00", "end": end},
             ]}},
         });
-        Windows::of(&serde_json::from_value(platform).unwrap(), leads, at(now))
+        Windows::of(&serde_json::from_value(platform).unwrap(), place, at(now))
     }
 
     fn at(text: &str) -> Timestamp {
@@ -273,30 +272,30 @@ mod tests {
     }
 
     #[rstest]
-    #[case::before(true, END, "2026-12-05T16:00:00Z", Ok(()), Some(reasons::AWAITING_WINDOW), 3600)]
-    #[case::the_leads_turn(true, END, "2026-12-05T17:00:00Z", Ok(()), None, 0)]
-    #[case::not_the_others(false, END, "2026-12-05T17:00:00Z", Ok(()), Some(reasons::AWAITING_WINDOW), 5400)]
-    #[case::the_others_turn(false, END, "2026-12-05T18:30:00Z", Ok(()), None, 0)]
+    #[case::before(Place::First, END, "2026-12-05T16:00:00Z", Ok(()), Some(reasons::AWAITING_WINDOW), 3600)]
+    #[case::the_firsts_turn(Place::First, END, "2026-12-05T17:00:00Z", Ok(()), None, 0)]
+    #[case::not_the_others(Place::Second, END, "2026-12-05T17:00:00Z", Ok(()), Some(reasons::AWAITING_WINDOW), 5400)]
+    #[case::the_others_turn(Place::Second, END, "2026-12-05T18:30:00Z", Ok(()), None, 0)]
     #[case::the_peer_is_ill(
-        true,
+        Place::First,
         END,
         "2026-12-05T17:00:00Z",
         Err("cut"),
         Some(reasons::PEER_NOT_READY),
         30
     )]
-    #[case::over(true, END, "2026-12-06T00:00:00Z", Ok(()), Some(reasons::NO_WINDOW), 0)]
-    #[case::of_nought(true, "2026-12-06T01:00:00+08:00", "2026-12-05T17:00:00Z", Ok(()), Some(reasons::WINDOWS_INVALID), 0)]
+    #[case::over(Place::First, END, "2026-12-06T00:00:00Z", Ok(()), Some(reasons::NO_WINDOW), 0)]
+    #[case::of_nought(Place::First, "2026-12-06T01:00:00+08:00", "2026-12-05T17:00:00Z", Ok(()), Some(reasons::WINDOWS_INVALID), 0)]
     #[tokio::test]
     async fn a_restart_waits_for_this_sites_turn_and_for_a_peer_that_is_well(
-        #[case] leads: bool,
+        #[case] place: Place,
         #[case] end: &str,
         #[case] now: &str,
         #[case] peer: Result<(), &str>,
         #[case] waits: Option<&str>,
         #[case] again: u64,
     ) {
-        let rollout = rollout(&windows(leads, end, now), now, peer).await;
+        let rollout = rollout(&windows(place, end, now), now, peer).await;
         let expected = if waits.is_some() { "1" } else { "2" };
         assert_eq!(rollout.objects, plan(expected));
         let word = rollout.held.word();
@@ -327,7 +326,7 @@ mod tests {
         }))
         .unwrap();
         let now = at("2026-12-05T16:00:00Z");
-        let windows = Windows::of(&platform, true, now);
+        let windows = Windows::of(&platform, Place::First, now);
         let nobody = async { panic!("the peer was asked") };
         let rollout = Rollout::of(plan("2"), &running(), &windows, now, nobody).await;
         assert_eq!((rollout.objects, rollout.held), (plan("2"), Held::default()));
@@ -337,7 +336,14 @@ mod tests {
     async fn a_plan_that_restarts_nothing_goes_out_at_any_time_and_nobody_is_asked() {
         let now = "2026-12-05T17:00:00Z";
         let nobody = async { panic!("the peer was asked") };
-        let rollout = Rollout::of(plan("1"), &running(), &windows(true, END, now), at(now), nobody).await;
+        let rollout = Rollout::of(
+            plan("1"),
+            &running(),
+            &windows(Place::First, END, now),
+            at(now),
+            nobody,
+        )
+        .await;
         assert_eq!((rollout.objects, rollout.held), (plan("1"), Held::default()));
     }
 }

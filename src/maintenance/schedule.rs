@@ -14,9 +14,19 @@ pub struct Schedule {
 /// Where in the order of the sites a site is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The lead, which has the first half of each window.
+    /// It has the first half of each window.
     First,
     Second,
+}
+
+impl Place {
+    /// Counted from 1.
+    pub fn number(self) -> &'static str {
+        match self {
+            Place::First => "1",
+            Place::Second => "2",
+        }
+    }
 }
 
 /// What `now` is for a site.
@@ -164,17 +174,17 @@ mod tests {
         }
     }
 
-    const LEAD: &str = "ahad-malam 2026-12-06T01:00:00+08:00 2026-12-06T02:30:00+08:00";
+    const FIRSTS: &str = "ahad-malam 2026-12-06T01:00:00+08:00 2026-12-06T02:30:00+08:00";
     const OTHER: &str = "ahad-malam 2026-12-06T02:30:00+08:00 2026-12-06T04:00:00+08:00";
     const OTHER_WEEK_LATER: &str = "ahad-malam 2026-12-13T02:30:00+08:00 2026-12-13T04:00:00+08:00";
-    const LEAD_WEEK_LATER: &str = "ahad-malam 2026-12-13T01:00:00+08:00 2026-12-13T02:30:00+08:00";
+    const FIRSTS_WEEK_LATER: &str = "ahad-malam 2026-12-13T01:00:00+08:00 2026-12-13T02:30:00+08:00";
 
     #[rstest]
-    #[case::before("2026-12-05T16:59:59Z", Place::First, "next", LEAD)]
-    #[case::at_its_begin("2026-12-05T17:00:00Z", Place::First, "now", LEAD)]
-    #[case::nearly_over("2026-12-05T18:24:59Z", Place::First, "now", LEAD)]
-    #[case::in_its_last_moments("2026-12-05T18:25:00Z", Place::First, "next", LEAD_WEEK_LATER)]
-    #[case::while_it_is_the_leads("2026-12-05T18:29:59Z", Place::Second, "next", OTHER)]
+    #[case::before("2026-12-05T16:59:59Z", Place::First, "next", FIRSTS)]
+    #[case::at_its_begin("2026-12-05T17:00:00Z", Place::First, "now", FIRSTS)]
+    #[case::nearly_over("2026-12-05T18:24:59Z", Place::First, "now", FIRSTS)]
+    #[case::in_its_last_moments("2026-12-05T18:25:00Z", Place::First, "next", FIRSTS_WEEK_LATER)]
+    #[case::while_it_is_the_firsts("2026-12-05T18:29:59Z", Place::Second, "next", OTHER)]
     #[case::at_half_time("2026-12-05T18:30:00Z", Place::Second, "now", OTHER)]
     #[case::nearly_over_for_the_other("2026-12-05T19:54:59Z", Place::Second, "now", OTHER)]
     #[case::over_for_the_other("2026-12-05T19:55:00Z", Place::Second, "next", OTHER_WEEK_LATER)]

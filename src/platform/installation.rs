@@ -8,7 +8,7 @@ use govuc_etcd::MemberId;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, core::Duration};
 
-use crate::part::network::Outside;
+use crate::{maintenance::Place, part::network::Outside};
 
 /// The service from one site's point of view.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +18,8 @@ pub struct Installation {
     pub suffix: Suffix,
     pub own: Site,
     pub peer: Site,
-    /// The first site of the list, which alone writes the directory.
-    pub lead: String,
+    /// Of this site in the list, which can't change.
+    pub place: Place,
     /// The third place, without which no store changes sides by itself.
     pub witness: Option<Endpoint>,
     /// Which member of the roles' etcd is a witness that is lost for good.
@@ -72,9 +72,9 @@ impl Installation {
         let [first, second] = spec.sites.as_slice() else {
             return Err(Error::SiteCount(spec.sites.len()));
         };
-        let (here, there) = match own {
-            name if name == first.name => (first, second),
-            name if name == second.name => (second, first),
+        let (place, here, there) = match own {
+            name if name == first.name => (Place::First, first, second),
+            name if name == second.name => (Place::Second, second, first),
             _ => {
                 return Err(Error::SiteUnknown {
                     own: own.to_owned(),
@@ -88,7 +88,7 @@ impl Installation {
                 .map_err(|_| field("spec.domain", &spec.domain, "domain, as in 1govuc.gov.my"))?,
             own: Site::of(here)?,
             peer: Site::of(there)?,
-            lead: first.name.clone(),
+            place,
             witness: witness(&spec.roles)?,
             lost_witness: lost_witness(&spec.roles)?,
             password: password(&spec.password)?,
@@ -104,8 +104,12 @@ impl Installation {
         }
     }
 
-    pub fn leads(&self) -> bool {
-        self.own.name == self.lead
+    /// The first site of the list.
+    pub fn first(&self) -> &str {
+        match self.place {
+            Place::First => &self.own.name,
+            Place::Second => &self.peer.name,
+        }
     }
 
     /// Whether stores are held by lease in the roles' etcd, for which there is a witness.
@@ -236,11 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_site_leads_whoever_looks() {
+    fn each_site_has_its_place_whoever_looks() {
         let one = Installation::of(&platform(), "pdsa1").unwrap();
         let two = Installation::of(&platform(), "pdsa2").unwrap();
-        assert_eq!((one.leads(), two.leads()), (true, false));
-        assert_eq!((one.lead, one.own), (two.lead, two.peer));
+        assert_eq!((one.place, two.place), (Place::First, Place::Second));
+        assert_eq!((one.first(), two.first()), ("pdsa1", "pdsa1"));
+        assert_eq!(one.own, two.peer);
         assert_eq!(one.peer, two.own);
     }
 

@@ -11,7 +11,7 @@ use super::{Installation, desired::SIGNATURES, plan};
 use crate::{
     cluster::{self, Cluster},
     controller::chain,
-    directory::LEAD_TERM,
+    lead::Lead,
     pki::kept,
     roles,
 };
@@ -73,20 +73,20 @@ pub fn directory(installation: &Installation, site: &str, material: Arc<Material
     )
 }
 
-/// Whether the own directory answers and has the tree. At the lead the tree is made, and its password rules kept, but never
-/// beside a tree that the peer has already: then it is about to arrive.
-pub async fn tree(installation: &Installation, material: &Arc<Material>) -> Result<(), String> {
+/// Whether the own directory answers and has the tree. At the lead its password rules are kept, and the tree is made, but never
+/// beside a tree that the peer has already: then it is about to arrive. A lead by lease has made it before it acts.
+pub async fn tree(installation: &Installation, lead: &Lead, material: &Arc<Material>) -> Result<(), String> {
     let own = directory(installation, &installation.own.name, material.clone());
-    let said = match own.context_csn().await {
-        Err(DirectoryError::Empty) if installation.leads() => {
+    let said = match (own.context_csn().await, lead.term) {
+        (Err(DirectoryError::Empty), Some(term)) if !installation.leases() => {
             let peer = directory(installation, &installation.peer.name, material.clone());
             match peer.context_csn().await {
                 Ok(_) => Err(DirectoryError::Empty),
-                Err(_) => bootstrap(installation, &own).await,
+                Err(_) => bootstrap(installation, &own, term).await,
             }
         }
-        Ok(_) if installation.leads() => bootstrap(installation, &own).await,
-        other => other.map(|_| ()),
+        (Ok(_), Some(term)) => bootstrap(installation, &own, term).await,
+        (other, _) => other.map(|_| ()),
     };
     said.map_err(|error| chain(&error))
 }
@@ -116,8 +116,13 @@ pub async fn peer(
     }
 }
 
-async fn bootstrap(installation: &Installation, own: &Directory) -> Result<(), DirectoryError> {
-    let done = own.as_lead(LEAD_TERM).bootstrap(&installation.password).await?;
+/// Makes what is missing of the tree, and has it say that this term has begun.
+pub async fn bootstrap(
+    installation: &Installation,
+    own: &Directory,
+    term: u64,
+) -> Result<(), DirectoryError> {
+    let done = own.as_lead(term).bootstrap(&installation.password).await?;
     tracing::debug!(?done, "the directory's first entries");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use govuc_api::{PLATFORM, Platform, conditions::reasons};
 use govuc_wire::names;
 use k8s_openapi::{
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     cluster,
     controller::{Label, RESYNC, chain, drive},
+    lead::{Ground, Lead},
     maintenance::{Rollout, Windows, rollout},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, objects::Applied, pod, template},
@@ -81,24 +83,24 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             .owns(cluster.namespaced::<StatefulSet>(namespace), ours.clone())
             .owns(cluster.namespaced::<Deployment>(namespace), ours.clone());
     }
+    let controller = controller.reconcile_all_on(context.office.changes().map(drop));
     drive(controller, context, stop, reconcile).await;
 }
 
 /// One pass over Platform.
 pub async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
     let installation = Installation::of(&platform, context.site.as_str());
+    let lead = context.lead(&platform);
     let made = match &installation {
-        Ok(installation) => make(&platform, installation, &context).await,
+        Ok(installation) => make(&platform, installation, &lead, &context).await,
         Err(error) => Ok((refused(error), RESYNC)),
     };
     let (stage, again) = match &made {
         Ok((stage, again)) => (stage.clone(), *again),
         Err(error) => (Stage::Failed(chain(error)), RESYNC),
     };
-    let lead = installation
-        .as_ref()
-        .ok()
-        .map(|installation| installation.lead.as_str());
+    // Of sites that don't have this operator's nobody leads for it.
+    let lead = installation.is_ok().then_some(&lead);
     let status = status::of(&platform, lead, &stage, Timestamp::now());
     context
         .cluster
@@ -112,6 +114,7 @@ pub async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result
 async fn make(
     platform: &Platform,
     installation: &Installation,
+    lead: &Lead,
     context: &Context,
 ) -> Result<(Stage, Duration), Error> {
     let cluster = &context.cluster;
@@ -132,6 +135,10 @@ async fn make(
         }
         None => None,
     };
+    context.office.stand_on(Ground {
+        installation: installation.clone(),
+        roles: context.roles.current(cluster, installation).await?,
+    });
     let session_key = pki::session_key(&joined.root);
     let blueprint = Blueprint {
         installation,
@@ -144,7 +151,7 @@ async fn make(
     let mut planned = plan::parts(blueprint, &session_key)?;
     rollout::date(&mut planned, &certificates.ends);
     let running = planned.running(cluster).await?;
-    let windows = Windows::of(platform, installation.leads(), now);
+    let windows = Windows::of(platform, installation.place, now);
     let peer = observe::peer(cluster, installation, &joined.material, roles.as_ref());
     let Rollout { objects, held } = Rollout::of(planned, &running, &windows, now, peer).await;
     let applied = objects.apply(cluster, running).await?;
@@ -153,7 +160,7 @@ async fn make(
             let seen = roles::observe::look(cluster, installation, certificates).await?;
             context.metrics.members(seen.present());
             roles::leader::prefer_witness(&seen, certificates).await;
-            roles::replace::carry_on(&seen, installation.leads(), certificates).await;
+            roles::replace::carry_on(&seen, lead.is_here(), certificates).await;
             Some(seen)
         }
         None => None,
@@ -161,7 +168,7 @@ async fn make(
     let waits = held.again(now);
     let parts = Parts {
         waiting: Parts::waiting(&applied),
-        directory: observe::tree(installation, &joined.material).await,
+        directory: observe::tree(installation, lead, &joined.material).await,
         members,
         held,
         windows: windows.fault(),

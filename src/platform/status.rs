@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     conditions::{Conditions, Word, begun},
+    lead::{Known, Lead},
     maintenance::Held,
     part::{Role, objects::Applied, workload},
     roles::seen::Seen,
@@ -75,8 +76,8 @@ impl Parts {
     }
 }
 
-/// `lead` is the site that leads, where it is known.
-pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp) -> PlatformStatus {
+/// `lead` is who leads; none if Platform does not say which sites there are. While nothing is heard of it, what was known stays.
+pub fn of(platform: &Platform, lead: Option<&Lead>, stage: &Stage, now: Timestamp) -> PlatformStatus {
     let conditions = begun(platform, now);
     let conditions = match stage {
         Stage::Refused(reason, message) => conditions.stalled(reason, message.clone()),
@@ -97,7 +98,7 @@ pub fn of(platform: &Platform, lead: Option<&str>, stage: &Stage, now: Timestamp
     };
     PlatformStatus {
         observed_generation: platform.metadata.generation,
-        lead: lead.map(str::to_owned),
+        lead: led_by(platform, lead),
         pending,
         conditions: conditions.finish(),
     }
@@ -137,6 +138,14 @@ fn made(conditions: Conditions, parts: &Parts) -> Conditions {
         conditions.ready("every shared part of this site is ready")
     } else {
         conditions.progressing(Word::no(reasons::PARTS_NOT_READY, missing.join("; ")))
+    }
+}
+
+fn led_by(platform: &Platform, lead: Option<&Lead>) -> Option<String> {
+    match &lead?.known {
+        Known::Site(site) => Some(site.clone()),
+        Known::Nobody => None,
+        Known::Nothing => platform.status.as_ref()?.lead.clone(),
     }
 }
 
@@ -199,8 +208,15 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn lead() -> Lead {
+        Lead {
+            known: Known::Site("pdsa1".into()),
+            term: Some(2),
+        }
+    }
+
     fn said(stage: &Stage) -> Vec<Condition> {
-        of(&platform(), Some("pdsa1"), stage, at("2026-11-24T00:00:00Z")).conditions
+        of(&platform(), Some(&lead()), stage, at("2026-11-24T00:00:00Z")).conditions
     }
 
     fn parts(waiting: &[&str], directory: Result<(), &str>) -> Stage {
@@ -302,11 +318,29 @@ mod tests {
     fn the_same_findings_say_the_same_later() {
         let mut platform = platform();
         let stage = parts(&["mx"], Ok(()));
-        let first = of(&platform, Some("pdsa1"), &stage, at("2026-11-24T00:00:00Z"));
+        let first = of(&platform, Some(&lead()), &stage, at("2026-11-24T00:00:00Z"));
         platform.status = Some(first.clone());
         assert_eq!(
-            of(&platform, Some("pdsa1"), &stage, at("2026-11-25T00:00:00Z")),
+            of(&platform, Some(&lead()), &stage, at("2026-11-25T00:00:00Z")),
             first
+        );
+    }
+
+    #[test]
+    fn the_lead_is_named_and_stays_so_while_nothing_is_heard_of_it() {
+        let mut platform = platform();
+        let named = |platform: &Platform, known: Known| {
+            let lead = Lead { known, term: None };
+            of(platform, Some(&lead), &Stage::Alone, at("2026-11-24T00:00:00Z"))
+        };
+        let first = named(&platform, Known::Site("pdsa1".into()));
+        assert_eq!(first.lead.as_deref(), Some("pdsa1"));
+        platform.status = Some(first);
+        assert_eq!(named(&platform, Known::Nothing).lead.as_deref(), Some("pdsa1"));
+        assert_eq!(named(&platform, Known::Nobody).lead, None);
+        assert_eq!(
+            named(&platform, Known::Site("pdsa2".into())).lead.as_deref(),
+            Some("pdsa2")
         );
     }
 }

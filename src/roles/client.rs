@@ -151,7 +151,7 @@ async fn until_it_breaks(roles: &Roles, changed: &mpsc::Sender<StoreName>) -> Re
 
 fn store_of(key: &str) -> Option<StoreName> {
     match Key::parse(key)? {
-        Key::Era => None,
+        Key::Era | Key::Lead | Key::LeadTerm => None,
         Key::State(store)
         | Key::Lease(store)
         | Key::Want(store)

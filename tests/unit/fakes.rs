@@ -35,6 +35,8 @@ pub struct Entries {
     pub accounts: BTreeMap<Uuid, AccountRecord>,
     pub passwords: BTreeMap<Uuid, String>,
     pub writes: usize,
+    /// The highest under which anything was written.
+    pub lead_term: u64,
 }
 
 /// The mail stores of both sites.
@@ -81,6 +83,12 @@ impl Directory {
         entries.accounts.values().next().unwrap().clone()
     }
 
+    /// Every first password, and how often anything was written.
+    pub fn written(&self) -> (BTreeMap<Uuid, String>, usize) {
+        let entries = self.entries.lock().unwrap();
+        (entries.passwords.clone(), entries.writes)
+    }
+
     /// As a person does with the first password.
     pub fn change_password(&self, id: Uuid) {
         self.entries
@@ -93,11 +101,15 @@ impl Directory {
             .must_change = false;
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> Result<T, Error> {
+    fn write<T>(&self, term: u64, change: impl FnOnce(&mut Entries) -> T) -> Result<T, Error> {
         if self.failure.strikes() {
             return Err(Error::Deadline(5));
         }
         let mut entries = self.entries.lock().unwrap();
+        if term < entries.lead_term {
+            return Err(Error::NewerLead { term });
+        }
+        entries.lead_term = term;
         entries.writes += 1;
         Ok(change(&mut entries))
     }
@@ -156,6 +168,10 @@ impl Registry for Directory {
         Ok(self.find(|record| record.account.id == id))
     }
 
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, Error> {
+        Ok(self.entries.lock().unwrap().accounts.values().cloned().collect())
+    }
+
     async fn conflict_of_account(&self, account: &Account) -> Result<Option<Conflict>, Error> {
         let wanted: Vec<&str> = account.addresses().collect();
         let found = self.find(|other| {
@@ -174,49 +190,60 @@ impl Registry for Directory {
         }))
     }
 
-    async fn put_agency(&self, agency: &Agency) -> Result<(), Error> {
-        self.write(|entries| {
+    async fn put_agency(&self, term: u64, agency: &Agency) -> Result<(), Error> {
+        self.write(term, |entries| {
             entries.agencies.insert(agency.name.clone(), agency.clone());
         })
     }
 
-    async fn put_store(&self, store: &Store) -> Result<(), Error> {
-        self.write(|entries| {
+    async fn put_store(&self, term: u64, store: &Store) -> Result<(), Error> {
+        self.write(term, |entries| {
             entries.stores.insert(store.name.clone(), store.clone());
         })
     }
 
-    async fn add_account(&self, account: &Account) -> Result<(), Error> {
-        self.write(|entries| {
+    async fn add_account(&self, term: u64, account: &Account) -> Result<(), Error> {
+        self.write(term, |entries| {
             let record = AccountRecord {
                 account: account.clone(),
                 retain_until: None,
                 password: PasswordState::default(),
-                lead_term: Some(1),
+                lead_term: Some(term),
             };
             entries.accounts.insert(account.id, record);
         })
     }
 
-    async fn update_account(&self, account: &Account) -> Result<(), Error> {
-        self.write(|entries| entries.accounts.get_mut(&account.id).unwrap().account = account.clone())
+    async fn update_account(&self, term: u64, account: &Account) -> Result<(), Error> {
+        self.write(term, |entries| {
+            entries.accounts.get_mut(&account.id).unwrap().account = account.clone()
+        })
     }
 
-    async fn set_first_password(&self, id: Uuid, password: &str) -> Result<(), Error> {
-        self.write(|entries| {
+    async fn set_first_password(&self, term: u64, id: Uuid, password: &str, site: &str) -> Result<(), Error> {
+        let state = self.find(|record| record.account.id == id).unwrap().password;
+        if state.changed_at.is_some() && !state.must_change {
+            return Err(Error::PasswordChosen);
+        }
+        self.write(term, |entries| {
             entries.passwords.insert(id, password.to_owned());
             let state = &mut entries.accounts.get_mut(&id).unwrap().password;
             state.must_change = true;
+            state.minted_at = Some(site.to_owned());
             state.changed_at = Some(Timestamp::UNIX_EPOCH);
         })
     }
 
-    async fn retain(&self, id: Uuid, until: Timestamp) -> Result<(), Error> {
-        self.write(|entries| entries.accounts.get_mut(&id).unwrap().retain_until = Some(until))
+    async fn retain(&self, term: u64, id: Uuid, until: Timestamp) -> Result<(), Error> {
+        self.write(term, |entries| {
+            entries.accounts.get_mut(&id).unwrap().retain_until = Some(until)
+        })
     }
 
-    async fn restore(&self, id: Uuid) -> Result<(), Error> {
-        self.write(|entries| entries.accounts.get_mut(&id).unwrap().retain_until = None)
+    async fn restore(&self, term: u64, id: Uuid) -> Result<(), Error> {
+        self.write(term, |entries| {
+            entries.accounts.get_mut(&id).unwrap().retain_until = None
+        })
     }
 }
 
@@ -228,7 +255,7 @@ impl Mail {
 
 #[async_trait]
 impl Administrator for Mail {
-    async fn ensure(&self, place: &Place, tree: &Tree) -> Result<(), cyrus_admin::Error> {
+    async fn ensure(&self, _: u64, place: &Place, tree: &Tree) -> Result<(), cyrus_admin::Error> {
         if self.failure.strikes() {
             return Err(cyrus_admin::Error::Ended);
         }

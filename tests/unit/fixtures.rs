@@ -1,12 +1,14 @@
 //! Objects and a cluster to begin with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use govuc::{
+    lead::{Known, Mandate},
     operator::{Context, Images, Options},
     telemetry::Metrics,
 };
 use govuc_api::{Agency, Mailbox, Platform};
+use govuc_roles::timing::Moment;
 use kube::{
     Resource,
     runtime::{
@@ -34,12 +36,33 @@ pub struct Site {
 impl Site {
     /// The lead, with the Platform of the examples.
     pub fn lead() -> Self {
-        Self::new("pdsa1", Arc::default(), Arc::default())
+        let site = Self::new("pdsa1", Arc::default(), Arc::default());
+        site.leads(2);
+        site
     }
 
     /// The other site of the same service.
     pub fn other(&self) -> Self {
-        Self::new("pdsa2", self.directory.clone(), self.mail.clone())
+        let site = Self::new("pdsa2", self.directory.clone(), self.mail.clone());
+        site.follows("pdsa1");
+        site
+    }
+
+    /// From now on it leads, under this term.
+    pub fn leads(&self, term: u64) {
+        let until = Moment::new(Duration::MAX);
+        let here = Known::Site(self.context.site.to_string());
+        self.context.office.say(here, Some(Mandate { term, until }));
+    }
+
+    /// From now on another one does.
+    pub fn follows(&self, site: &str) {
+        self.context.office.say(Known::Site(site.to_owned()), None);
+    }
+
+    /// From now on nobody does.
+    pub fn is_without_lead(&self) {
+        self.context.office.say(Known::Nobody, None);
     }
 
     fn new(site: &str, directory: Arc<Directory>, mail: Arc<Mail>) -> Self {

@@ -47,7 +47,7 @@ fn golden_agency(name: &str) {
         ..Observed::default()
     };
     let tenant = Tenant::of(&agency).unwrap();
-    let Plan::Make(make) = of(&tenant, &observed, &"pdsa1".parse().unwrap()) else {
+    let Plan::Make(make) = of(&tenant, &observed, true) else {
         panic!("{name} is held");
     };
     let objects = &make.objects;
@@ -89,7 +89,11 @@ fn a_new_mailbox_is_made_in_the_committed_steps() {
         }),
         ..Default::default()
     };
-    let plan = plan::lead(&mailbox, &wanted, &view, "mail-1", Timestamp::UNIX_EPOCH);
+    let sites = plan::Sites {
+        own: "pdsa1",
+        first: "pdsa1",
+    };
+    let plan = plan::lead(&mailbox, &wanted, &view, "mail-1", sites, Timestamp::UNIX_EPOCH);
     compare_text(
         Path::new("tests/golden/mailbox-ali-ahmad.txt"),
         &format!("{plan:#?}\n"),

@@ -18,8 +18,8 @@ pub use mail_store::{
     Switchover, SwitchoverState, SwitchoverStatus,
 };
 pub use mailbox::{
-    FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus, Quota,
-    Termination, TerminationReason,
+    FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus,
+    NEW_FIRST_PASSWORD, Quota, Termination, TerminationReason,
 };
 pub use maintenance::{Maintenance, MaintenanceWindow, PendingRestart};
 pub use platform::{

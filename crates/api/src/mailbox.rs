@@ -5,6 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Annotation of a Mailbox by which a person has the lead mint another first password: its value is the site that has the
+/// present one and is lost. It means nothing once the password is another site's, or was chosen.
+pub const NEW_FIRST_PASSWORD: &str = "1govuc.gov.my/new-first-password";
+
 /// A mailbox in an agency's namespace. Deleting it keeps the mail until its retention ends.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Maintenance {
-    /// The windows. The lead site has the first half of each, the other site the second. They may not overlap.
+    /// The windows. The first site has the first half of each, the other site the second. They may not overlap.
     #[schemars(length(min = 1, max = 20))]
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),

@@ -42,7 +42,8 @@ pub struct PlatformSpec {
     #[x_kube(validation = Rule::new("self == oldSelf")
         .message(Message::Expression("'the domain is ' + oldSelf + ' and can\\'t change: accounts and certificates are made from it'".into())))]
     pub domain: String,
-    /// The two data centres. The first is the lead: it decides what must be decided once. Their names can't change.
+    /// The two data centres. Their names can't change. Without a witness the first is the lead, which decides what must be
+    /// decided once; with one, either may be.
     #[schemars(length(min = 2, max = 2))]
     #[x_kube(
         validation = Rule::new("self.size() != 2 || self[0].name != self[1].name")
@@ -213,7 +214,7 @@ pub struct PlatformStatus {
     /// The generation that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The site that decides what must be decided once.
+    /// The site that decides what must be decided once; none while nobody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<String>,
     /// Parts of this site whose restart waits for a maintenance window.

@@ -48,6 +48,8 @@ pub struct PasswordState {
     pub changed_at: Option<Timestamp>,
     /// It must be changed before anything else.
     pub must_change: bool,
+    /// The site whose lead minted the first one, and whose cluster has the Secret with it.
+    pub minted_at: Option<String>,
     /// When wrong passwords locked the account. The mark stays after the lock is over, until the next right password.
     pub locked_at: Option<String>,
     /// The last right password, to the hour.
@@ -81,7 +83,7 @@ pub enum StoreUse {
 /// An attribute and its values; none takes the attribute away.
 pub(crate) type Values = (&'static str, Vec<String>);
 
-pub(crate) const ACCOUNT_ATTRIBUTES: [&str; 18] = [
+pub(crate) const ACCOUNT_ATTRIBUTES: [&str; 19] = [
     "govucAccountId",
     "govucAgencyName",
     "govucMailbox",
@@ -97,6 +99,7 @@ pub(crate) const ACCOUNT_ATTRIBUTES: [&str; 18] = [
     "govucLeadTerm",
     "pwdChangedTime",
     "pwdReset",
+    "govucPasswordSite",
     "pwdAccountLockedTime",
     "pwdLastSuccess",
     "objectClass",
@@ -233,6 +236,7 @@ impl AccountRecord {
             password: PasswordState {
                 changed_at: point(entry, "pwdChangedTime")?,
                 must_change: first(entry, "pwdReset") == Some("TRUE"),
+                minted_at: first(entry, "govucPasswordSite").map(str::to_owned),
                 locked_at: first(entry, "pwdAccountLockedTime").map(str::to_owned),
                 used_at: point(entry, "pwdLastSuccess")?,
             },
@@ -282,7 +286,7 @@ fn number<T: std::str::FromStr>(entry: &SearchEntry, attribute: &'static str) ->
     optional_number(entry, attribute)?.ok_or_else(|| malformed(entry, attribute))
 }
 
-fn optional_number<T: std::str::FromStr>(
+pub(crate) fn optional_number<T: std::str::FromStr>(
     entry: &SearchEntry,
     attribute: &'static str,
 ) -> Result<Option<T>, Error> {

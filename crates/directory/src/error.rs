@@ -32,6 +32,8 @@ pub enum Error {
     Taken(Conflict),
     #[error("a lead with a newer term than {term} has written to the directory; this one must stop")]
     NewerLead { term: u64 },
+    #[error("the account has a password that its holder has chosen: no other one is set in its place")]
+    PasswordChosen,
     #[error("the password was refused: {0}")]
     Password(PasswordFault),
     #[error("{dn} has no usable {attribute}")]
@@ -54,6 +56,7 @@ impl Error {
             Error::Exists(_) => "exists",
             Error::Taken(_) => "taken",
             Error::NewerLead { .. } => "newer_lead",
+            Error::PasswordChosen => "password_chosen",
             Error::Password(_) => "password",
             Error::Malformed { .. } => "malformed",
             Error::Answer { .. } => "answer",
@@ -75,6 +78,7 @@ impl Error {
             | Error::Exists(_)
             | Error::Taken(_)
             | Error::NewerLead { .. }
+            | Error::PasswordChosen
             | Error::Password(_)
             | Error::Malformed { .. } => false,
         }

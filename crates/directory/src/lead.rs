@@ -214,10 +214,29 @@ impl Lead {
         self.named(account, outcome).await
     }
 
-    /// Sets a password that must be changed before it opens anything.
-    pub async fn set_first_password(&self, id: Uuid, password: &str) -> Result<(), Error> {
-        let values = vec![one("userPassword", password), one("pwdReset", "TRUE")];
-        self.replace(self.directory.suffix().account(id), values).await
+    /// Sets a password that must be changed before it opens anything, and says which site has it. Never in the place of one
+    /// that its holder has chosen: that is [`Error::PasswordChosen`].
+    pub async fn set_first_password(&self, id: Uuid, password: &str, site: &str) -> Result<(), Error> {
+        let values = vec![
+            one("userPassword", password),
+            one("pwdReset", "TRUE"),
+            one("govucPasswordSite", site),
+        ];
+        let dn = self.directory.suffix().account(id);
+        let unchosen = format!("(&{}(|(!(pwdChangedTime=*))(pwdReset=TRUE)))", self.condition());
+        match self.replace_if(&dn, unchosen, values).await {
+            // Of the two, which it was decides what the caller has to know.
+            Err(Error::NewerLead { term }) => {
+                let found = self.directory.account_by_id(id).await?;
+                Err(match found {
+                    Some(record) if record.lead_term.is_none_or(|written| written <= self.term) => {
+                        Error::PasswordChosen
+                    }
+                    _ => Error::NewerLead { term },
+                })
+            }
+            outcome => outcome,
+        }
     }
 
     /// Ends an account: no mail, no sign-in; its addresses stay taken until then.
@@ -304,27 +323,29 @@ impl Lead {
         self.judged(&dn, &self.directory.run(operation).await?)
     }
 
-    async fn replace(&self, dn: String, mut values: Vec<Values>) -> Result<(), Error> {
+    async fn replace(&self, dn: String, values: Vec<Values>) -> Result<(), Error> {
+        self.replace_if(&dn, self.condition(), values).await
+    }
+
+    /// RFC 4528: what does not meet the condition stays as it is.
+    async fn replace_if(&self, dn: &str, condition: String, mut values: Vec<Values>) -> Result<(), Error> {
         values.push(one("govucLeadTerm", self.term));
         let changes: Vec<Mod<String>> = values
             .into_iter()
             .map(|(name, values)| Mod::Replace(name.to_owned(), values.into_iter().collect()))
             .collect();
-        let (entry, changes) = (&dn, &changes);
+        // Critical: a provider that does not know it must refuse the write.
+        let fence = &RawControl {
+            crit: true,
+            ..Assertion::new(condition)
+        };
+        let changes = &changes;
         let operation = |mut ldap: Ldap| async move {
-            ldap.with_controls(vec![self.fence(), password::request()])
-                .modify(entry, changes.clone())
+            ldap.with_controls(vec![fence.clone(), password::request()])
+                .modify(dn, changes.clone())
                 .await
         };
-        self.judged(&dn, &self.directory.run(operation).await?)
-    }
-
-    /// RFC 4528. Critical: a provider that does not know it must refuse the write.
-    fn fence(&self) -> RawControl {
-        RawControl {
-            crit: true,
-            ..Assertion::new(self.condition())
-        }
+        self.judged(dn, &self.directory.run(operation).await?)
     }
 
     fn condition(&self) -> String {

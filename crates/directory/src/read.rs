@@ -88,6 +88,13 @@ impl Directory {
         Ok(ContextCsn::of_values(&entry::values(&found, "contextCSN")))
     }
 
+    /// The term of the lead that has begun here last; `None` before there were leads.
+    pub async fn lead_term(&self) -> Result<Option<u64>, Error> {
+        let root = self.suffix().dn().to_owned();
+        let found = self.entry(root, &["govucLeadTerm"]).await?;
+        entry::optional_number(&found.ok_or(Error::Empty)?, "govucLeadTerm")
+    }
+
     /// One entry by its name; `None` when there is none.
     pub(crate) async fn entry(
         &self,

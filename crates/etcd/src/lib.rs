@@ -16,6 +16,7 @@
 //! etcd must be 3.5.11 or later: before, a member that was no leader any more answered keep-alives.
 
 mod client;
+mod clock;
 mod cluster;
 mod connection;
 mod credentials;
@@ -35,6 +36,7 @@ mod watch;
 mod wire;
 
 pub use client::{Etcd, Settings};
+pub use clock::Clock;
 pub use cluster::{MemberId, MemberRecord, MemberStatus};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Code, Error, Found, Tried};

@@ -1,7 +1,7 @@
 //! What the roles' etcd keeps of a store, as its keys' JSON values.
 //!
 //! Only a holder changes `state` and `lease`, each time by a transaction that compares what it read; a person or the
-//! lead puts `want`. `docs/protocol.md` has the keys.
+//! lead puts `want`. Of the lead itself there are two keys more. `docs/protocol.md` has the keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,20 @@ pub struct LeaseRecord {
     pub site: Site,
     pub session: Session,
     pub era: Era,
+    pub term: Term,
+}
+
+/// `/govuc/lead`: the site whose operator does what must be done once, attached to the etcd lease it keeps alive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LeadRecord {
+    pub site: Site,
+    pub session: Session,
+    pub term: Term,
+}
+
+/// `/govuc/leadTerm`: the highest term a lead has had. It outlives the lease, and only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LeadTermRecord {
     pub term: Term,
 }
 

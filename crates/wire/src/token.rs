@@ -11,8 +11,10 @@ pub const LIFETIME: u64 = 60;
 pub enum Purpose {
     /// A user's session, router to guard.
     Session,
-    /// The operator as Cyrus administrator.
+    /// The operator as Cyrus administrator: of the site that leads, whose term the token carries.
     Admin,
+    /// A guard as the administrator of its own engine.
+    Own,
     /// The primary's engine at its follower. It does not expire: the engine's configuration holds it, and only the
     /// peer's guard, over mutual TLS, leads to where it is good.
     Sync,
@@ -47,6 +49,7 @@ impl Purpose {
         match self {
             Purpose::Session => "session",
             Purpose::Admin => "admin",
+            Purpose::Own => "own",
             Purpose::Sync => "sync",
         }
     }
@@ -70,6 +73,29 @@ impl SessionKey {
         };
         let mac = hmac::sign(&self.0, &message(subject, expiry));
         format!("v1.{expiry}.{}", URL_SAFE_NO_PAD.encode(mac))
+    }
+
+    /// As [`SessionKey::mint`], by the lead of this term.
+    pub fn mint_of_lead(&self, subject: Subject<'_>, term: u64, now: u64) -> String {
+        let expiry = now + LIFETIME;
+        let mac = hmac::sign(&self.0, &of_lead(subject, expiry, term));
+        format!("v1.{expiry}.{term}.{}", URL_SAFE_NO_PAD.encode(mac))
+    }
+
+    /// As [`SessionKey::verify`], for a token of a lead. Gives the lead's term: whether it is not too old is for who asks.
+    pub fn verify_of_lead(&self, token: &str, subject: Subject<'_>, now: u64) -> Result<u64, Error> {
+        let fields: Vec<&str> = token.split('.').collect();
+        let ["v1", expiry, term, mac] = fields.as_slice() else {
+            return Err(Error::Malformed);
+        };
+        let expiry: u64 = expiry.parse().map_err(|_| Error::Malformed)?;
+        let term: u64 = term.parse().map_err(|_| Error::Malformed)?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| Error::Malformed)?;
+        hmac::verify(&self.0, &of_lead(subject, expiry, term), &mac).map_err(|_| Error::Mismatch)?;
+        if now >= expiry {
+            return Err(Error::Expired);
+        }
+        Ok(term)
     }
 
     /// Checks a token; `now` in Unix seconds. The MAC is compared in constant time, and before the expiry is believed.
@@ -99,6 +125,13 @@ fn message(subject: Subject<'_>, expiry: u64) -> Vec<u8> {
         era,
     } = subject;
     format!("{}\0{user}\0{store}\0{era}\0{expiry}", purpose.label()).into_bytes()
+}
+
+// One field more than any other message has.
+fn of_lead(subject: Subject<'_>, expiry: u64, term: u64) -> Vec<u8> {
+    let mut message = message(subject, expiry);
+    message.extend_from_slice(format!("\0{term}").as_bytes());
+    message
 }
 
 #[cfg(test)]
@@ -156,6 +189,23 @@ mod tests {
     fn a_prolonged_expiry_is_refused() {
         let token = key().mint(ALI, 1000).replace("1060", "9999");
         assert_eq!(key().verify(&token, ALI, 1000), Err(Error::Mismatch));
+    }
+
+    #[test]
+    fn a_leads_token_says_its_term_and_is_good_for_no_other() {
+        let admin = Subject {
+            purpose: Purpose::Admin,
+            ..ALI
+        };
+        let token = key().mint_of_lead(admin, 7, 1000);
+        assert_eq!(key().verify_of_lead(&token, admin, 1059), Ok(7));
+        assert_eq!(key().verify_of_lead(&token, admin, 1060), Err(Error::Expired));
+        let raised = token.replace(".7.", ".8.");
+        assert_eq!(key().verify_of_lead(&raised, admin, 1000), Err(Error::Mismatch));
+        // Neither kind passes for the other.
+        assert_eq!(key().verify(&token, admin, 1000), Err(Error::Malformed));
+        let other = key().mint(admin, 1000);
+        assert_eq!(key().verify_of_lead(&other, admin, 1000), Err(Error::Malformed));
     }
 
     #[test]

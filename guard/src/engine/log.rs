@@ -156,6 +156,7 @@ mod tests {
             "badlogin: [127.0.0.1] plaintext 3f [token] failed"
         );
         assert_eq!(redact("pass=v1.0.QUJD, next"), "pass=[token], next");
+        assert_eq!(redact("pass=v1.9.2.QUJD, next"), "pass=[token], next");
         assert_eq!(redact("cyrus v1.2 up."), "cyrus v1.2 up.");
     }
 }

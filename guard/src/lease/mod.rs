@@ -11,7 +11,7 @@ use std::{
 };
 
 use govuc_etcd::{
-    LeaseId, Revision,
+    Clock, LeaseId, Revision,
     roles::{Expected, Held, Roles, commitment},
 };
 use govuc_roles::{
@@ -22,7 +22,7 @@ use govuc_roles::{
 use govuc_wire::preamble::{PeerQuestion, PeerReply};
 use tokio::{sync::mpsc, time};
 
-use crate::{clock::Clock, relay::Peer, turn::Events};
+use crate::{relay::Peer, saslauthd::Leads, turn::Events};
 
 /// What the machine orders.
 pub enum Order {
@@ -48,6 +48,7 @@ pub struct Lease {
     peer: Peer,
     clock: Clock,
     events: Events,
+    leads: Leads,
     /// What the last reading was made of.
     expected: Mutex<Option<Expected>>,
     held: Mutex<Option<LeaseId>>,
@@ -99,6 +100,7 @@ impl Lease {
         peer: Peer,
         clock: Clock,
         events: Events,
+        leads: Leads,
     ) -> Self {
         Self {
             store,
@@ -107,6 +109,7 @@ impl Lease {
             peer,
             clock,
             events,
+            leads,
             expected: Mutex::default(),
             held: Mutex::default(),
             state: tokio::sync::Mutex::default(),

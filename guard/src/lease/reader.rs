@@ -114,6 +114,9 @@ impl Lease {
                 Err(error) => return Err(error),
             }
         };
+        if let Some(term) = found.lead_term {
+            self.leads.admit(term.0);
+        }
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.expected());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)

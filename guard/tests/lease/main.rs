@@ -8,6 +8,8 @@
 #[allow(dead_code)] // The other tests use more of it.
 mod support;
 
+mod lead;
+
 use std::{
     thread::sleep,
     time::{Duration, Instant},

@@ -150,31 +150,30 @@ impl Service {
         })
     }
 
-    /// The first password of a person, if it was not changed yet. It is where the lead minted it.
+    /// The first password of a person, if it was not changed yet.
     pub fn first_password(&self, person: Person) -> anyhow::Result<Option<String>> {
+        self.first_password_by(Site::Pdsa1, person)
+    }
+
+    /// The same by the word of one cluster. It is where the lead minted it.
+    pub fn first_password_by(&self, asked: Site, person: Person) -> anyhow::Result<Option<String>> {
         let name = person.mailbox;
         let namespace = format!("agency-{}", person.agency);
-        let of = |path: &str| format!("jsonpath={path}");
-        let secret = self.kubectl.run(
-            Site::Pdsa1,
-            &[
-                "-n",
-                &namespace,
-                "get",
-                "mailbox",
-                name,
-                "-o",
-                &of("{.status.firstPassword.secret}"),
-            ],
-        )?;
-        if secret.is_empty() {
+        let path = "jsonpath={.status.firstPassword.site} {.status.firstPassword.secret}";
+        let words = ["-n", &namespace, "get", "mailbox", name, "-o", path];
+        let said = self.kubectl.run(asked, &words)?;
+        let Some((site, secret)) = said.trim().split_once(' ') else {
             return Ok(None);
-        }
+        };
+        let site = Site::DATA_CENTRES
+            .into_iter()
+            .find(|known| known.name() == site)
+            .with_context(|| format!("{name} says that its first password is at {site:?}"))?;
         let template = "go-template={{.data.password | base64decode}}";
-        match self.kubectl.run(
-            Site::Pdsa1,
-            &["-n", &namespace, "get", "secret", &secret, "-o", template],
-        ) {
+        match self
+            .kubectl
+            .run(site, &["-n", &namespace, "get", "secret", secret, "-o", template])
+        {
             Ok(password) => Ok(Some(password)),
             Err(command::Error::Failed { stderr, .. }) if stderr.contains("NotFound") => Ok(None),
             Err(error) => Err(error.into()),

@@ -152,7 +152,7 @@ fn providers(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     super::cargo::test(report, "slapd", tests)
 }
 
-/// The tests of the roles' etcd's client and of the guard that want real members, with the etcd of the lab's own programs.
+/// The tests of the roles' etcd's client, of the guard and of the operator that want real members, with the etcd of the lab's own programs.
 fn members(report: &mut Report) -> anyhow::Result<()> {
     let mut tests = cargo(&[
         "test",
@@ -160,13 +160,17 @@ fn members(report: &mut Report) -> anyhow::Result<()> {
         "govuc-etcd",
         "--package",
         "govuc-guard",
+        "--package",
+        "govuc",
         "--features",
-        "govuc-etcd/etcd,govuc-guard/etcd",
+        "govuc-etcd/etcd,govuc-guard/etcd,govuc/etcd",
         // The other targets have no test that the suite `unit` does not run.
         "--test",
         "etcd",
         "--test",
         "lease",
+        "--test",
+        "lead",
         "--no-fail-fast",
     ]);
     tests.env("GOVUC_ETCD", artifact::kubernetes()?);

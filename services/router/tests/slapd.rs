@@ -129,7 +129,7 @@ async fn office() -> Office {
         spec_hash: None,
     };
     lead.add_account(&ali).await.unwrap();
-    lead.set_first_password(ali.id, FIRST).await.unwrap();
+    lead.set_first_password(ali.id, FIRST, "pdsa1").await.unwrap();
 
     let metrics = Metrics::default();
     let own = bed.directory("pdsa1", "front-door");

@@ -118,6 +118,7 @@ pub(super) mod tests {
                 reading: Reading {
                     revision: Revision(9),
                     era: record(json!({"era": 1, "cluster": "c"}), 1),
+                    lead_term: None,
                     store: StoreRecords {
                         state: record(
                             json!({

@@ -82,8 +82,8 @@ fn files(blueprint: Blueprint<'_>) -> Result<Files, template::Error> {
     let peer = names::server_name("directory", &installation.peer.name, names::MAIL_NAMESPACE);
     let values = [
         ("suffix", installation.suffix.dn()),
-        // A number of each provider's own, in every change it writes.
-        ("server-id", if installation.leads() { "1" } else { "2" }),
+        // A number of each provider's own, in every change it writes, whoever leads.
+        ("server-id", installation.place.number()),
         ("peer-server", peer.as_str()),
     ];
     Ok(Files::from([(

@@ -229,7 +229,7 @@ async fn an_older_lead_writes_nothing_once_a_newer_one_has_written() {
         Err(Error::NewerLead { term: 1 })
     ));
     assert!(matches!(
-        old.set_first_password(ali.id, "pertama-Rahsia-1").await,
+        old.set_first_password(ali.id, "pertama-Rahsia-1", "pdsa1").await,
         Err(Error::NewerLead { .. })
     ));
     old.add_account(&account("abu")).await.unwrap();
@@ -244,6 +244,39 @@ async fn an_older_lead_writes_nothing_once_a_newer_one_has_written() {
     assert!(matches!(
         old.bootstrap(&PasswordPolicy::default()).await,
         Ok(Bootstrapped::Unchanged)
+    ));
+}
+
+#[tokio::test]
+async fn a_new_lead_at_the_other_site_begins_with_its_own_provider_and_the_old_one_adds_nothing_more() {
+    let bed = Testbed::start();
+    let old = bootstrapped(&bed).await;
+    let (one, two) = (
+        bed.directory("pdsa1", "operator"),
+        bed.directory("pdsa2", "operator"),
+    );
+    assert!(matches!(two.lead_term().await, Err(Error::Empty) | Ok(Some(1))));
+    let newest = one.context_csn().await.unwrap();
+    eventually(
+        "the other provider has come as far",
+        async || matches!(two.context_csn().await, Ok(csn) if csn.reaches(&newest)),
+    )
+    .await;
+    assert_eq!(two.lead_term().await.unwrap(), Some(1));
+    assert_eq!(
+        two.as_lead(2)
+            .bootstrap(&PasswordPolicy::default())
+            .await
+            .unwrap(),
+        Bootstrapped::Made
+    );
+    eventually("its term arrives", async || {
+        matches!(one.lead_term().await, Ok(Some(2)))
+    })
+    .await;
+    assert!(matches!(
+        old.add_account(&account("ali")).await,
+        Err(Error::NewerLead { term: 1 })
     ));
 }
 

@@ -6,6 +6,7 @@ use govuc_roles::{
     Ballot,
     record::{LeaseRecord, Session, StateRecord},
 };
+use serde::Serialize;
 use tokio::time::{self, Instant};
 
 use super::{Expected, Key, Roles, StoreName, encode, found, put, read, unchanged};
@@ -90,10 +91,10 @@ impl Roles {
     }
 
     /// A new lease with `key` on it, if the key is not there and `txn` allows it.
-    async fn take<T>(
+    pub(super) async fn take<T>(
         &self,
         key: Key,
-        record: &LeaseRecord,
+        record: &impl Serialize,
         mut txn: Txn,
         ttl: Duration,
         now: impl Fn() -> T,

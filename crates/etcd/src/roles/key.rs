@@ -6,12 +6,16 @@ use govuc_roles::{Site, StoreName};
 
 /// Everything in the roles' etcd that is the service's.
 pub const PREFIX: &str = "/govuc/";
+/// Everything about the lead begins so.
+pub(super) const LEAD: &str = "/govuc/lead";
 /// Everything about stores.
 pub(super) const STORES: &str = "/govuc/stores/";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     Era,
+    Lead,
+    LeadTerm,
     State(StoreName),
     Lease(StoreName),
     Want(StoreName),
@@ -27,8 +31,11 @@ pub fn prefix(store: &StoreName) -> String {
 impl Key {
     /// `None` for keys that this version does not know.
     pub fn parse(key: &str) -> Option<Key> {
-        if key.strip_prefix(PREFIX)? == "era" {
-            return Some(Key::Era);
+        match key.strip_prefix(PREFIX)? {
+            "era" => return Some(Key::Era),
+            "lead" => return Some(Key::Lead),
+            "leadTerm" => return Some(Key::LeadTerm),
+            _ => {}
         }
         let (store, rest) = key.strip_prefix(STORES)?.split_once('/')?;
         let store = StoreName::try_from(store).ok()?;
@@ -49,6 +56,8 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Era => write!(f, "{PREFIX}era"),
+            Key::Lead => f.write_str(LEAD),
+            Key::LeadTerm => write!(f, "{LEAD}Term"),
             Key::State(store) => write!(f, "{STORES}{store}/state"),
             Key::Lease(store) => write!(f, "{STORES}{store}/lease"),
             Key::Want(store) => write!(f, "{STORES}{store}/want"),
@@ -68,6 +77,8 @@ mod tests {
         let site = Site::try_from("pdsa1".to_owned()).unwrap();
         for (key, text) in [
             (Key::Era, "/govuc/era"),
+            (Key::Lead, "/govuc/lead"),
+            (Key::LeadTerm, "/govuc/leadTerm"),
             (Key::State(store()), "/govuc/stores/mail-1/state"),
             (Key::Lease(store()), "/govuc/stores/mail-1/lease"),
             (Key::Want(store()), "/govuc/stores/mail-1/want"),

@@ -8,6 +8,7 @@ mod commit;
 mod era;
 mod holders;
 mod key;
+mod lead;
 mod reading;
 mod register;
 mod want;
@@ -23,6 +24,7 @@ pub use self::{
     commit::commitment,
     holders::{HeldBy, Holders, Known},
     key::{Key, PREFIX, prefix},
+    lead::{LeadReading, LeadTaken},
     reading::{All, Expected, Leased, Reading, StoreRecords, Versioned},
     register::{Registered, Registration},
 };

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use govuc_roles::{
-    Site,
-    record::{EraRecord, LeaseRecord, OutcomeRecord, SlotRecord, StateRecord, Want},
+    Site, Term,
+    record::{EraRecord, LeadTermRecord, LeaseRecord, OutcomeRecord, SlotRecord, StateRecord, Want},
     timing::Moment,
 };
 use serde::de::DeserializeOwned;
@@ -43,6 +43,8 @@ pub struct Reading {
     pub revision: Revision,
     /// Absent in an etcd that nobody has begun to use.
     pub era: Option<Versioned<EraRecord>>,
+    /// The highest term a lead has had: whose administration of the store is older is refused.
+    pub lead_term: Option<Term>,
     pub store: StoreRecords,
 }
 
@@ -51,6 +53,7 @@ pub struct Reading {
 pub struct All {
     pub revision: Revision,
     pub era: Option<Versioned<EraRecord>>,
+    pub lead_term: Option<Term>,
     /// What can't be read of one store keeps nobody from reading the others.
     pub stores: BTreeMap<StoreName, Result<StoreRecords, Error>>,
 }
@@ -94,6 +97,9 @@ impl Roles {
             Operation::Read {
                 key: Key::Era.to_string(),
             },
+            Operation::Read {
+                key: Key::LeadTerm.to_string(),
+            },
             Operation::ReadAll {
                 prefix: prefix(store),
             },
@@ -103,6 +109,7 @@ impl Roles {
         Ok(Reading {
             revision: all.revision,
             era: all.era,
+            lead_term: all.lead_term,
             store: all.stores.remove(store).transpose()?.unwrap_or_default(),
         })
     }
@@ -122,12 +129,16 @@ impl All {
         let mut all = All {
             revision,
             era: None,
+            lead_term: None,
             stores: BTreeMap::new(),
         };
         for found in found {
             match Key::parse(&found.key) {
                 None => {}
                 Some(Key::Era) => all.era = Some(versioned(&found)?),
+                // Who holds the lease of the lead is no business of a store's.
+                Some(Key::Lead) => {}
+                Some(Key::LeadTerm) => all.lead_term = lead_term(&found),
                 Some(
                     key @ (Key::State(_) | Key::Lease(_) | Key::Want(_) | Key::Outcome(_) | Key::Slot(..)),
                 ) => all.add(key, &found),
@@ -160,7 +171,7 @@ impl All {
 impl StoreRecords {
     fn add(&mut self, key: Key, found: &KeyValue) -> Result<(), Error> {
         match key {
-            Key::Era => {}
+            Key::Era | Key::Lead | Key::LeadTerm => {}
             Key::State(_) => self.state = Some(versioned(found)?),
             Key::Lease(_) => self.lease = Some(leased(found)?),
             Key::Want(_) => self.want = Some(versioned(found)?),
@@ -173,7 +184,15 @@ impl StoreRecords {
     }
 }
 
-fn versioned<T: DeserializeOwned>(found: &KeyValue) -> Result<Versioned<T>, Error> {
+/// A spoilt one keeps no store from serving: who reads it goes on with what it knew.
+fn lead_term(found: &KeyValue) -> Option<Term> {
+    decode::<LeadTermRecord>(found)
+        .inspect_err(|error| tracing::warn!(%error, "the lead's term is not understood"))
+        .ok()
+        .map(|record| record.term)
+}
+
+pub(super) fn versioned<T: DeserializeOwned>(found: &KeyValue) -> Result<Versioned<T>, Error> {
     Ok(Versioned {
         record: decode(found)?,
         revision: found.modified,

@@ -6,6 +6,7 @@
 mod calls;
 mod holders;
 mod late;
+mod lead;
 mod line;
 mod outage;
 mod peers;

@@ -3,6 +3,7 @@
 mod faults;
 mod fencing;
 mod internet;
+mod lead;
 mod main_job;
 mod page;
 mod preferred;
@@ -91,6 +92,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 fencing::an_older_term_is_refused,
                 fencing::another_parts_certificate_is_refused,
                 fencing::higher_evidence_shuts_the_gate,
+                lead::the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_lost,
             ]
         );
     }

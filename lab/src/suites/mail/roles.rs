@@ -207,7 +207,7 @@ fn without_certificate(trusted: &str) -> anyhow::Result<ClientConfig> {
         .with_no_client_auth())
 }
 
-/// A part's `tls-<part>` Secret at the lead.
+/// A part's `tls-<part>` Secret at the first site.
 fn pem(service: &Service, part: &str, field: &str) -> anyhow::Result<String> {
     let template = format!("go-template={{{{index .data {field:?} | base64decode}}}}");
     let secret = format!("tls-{part}");
