@@ -32,6 +32,7 @@ pub struct Metrics {
     reconciles: Family<ReconcileLabels, Counter>,
     durations: Family<KindLabels, Histogram>,
     leading: Gauge,
+    members: Gauge,
     lead: Gauge,
     lead_known: Gauge,
     lead_term: Gauge,
@@ -84,6 +85,12 @@ impl Default for Metrics {
             durations.clone(),
         );
         registry.register("leading", "1 while this replica acts", leading.clone());
+        let members = Gauge::default();
+        registry.register(
+            "roles_members",
+            "How many of the three members of the roles' etcd are there, while a majority can be asked from this site",
+            members.clone(),
+        );
         let (lead, lead_known, lead_term) = (Gauge::default(), Gauge::default(), Gauge::default());
         let lead_changes = Counter::default();
         registry.register(
@@ -117,6 +124,7 @@ impl Default for Metrics {
             reconciles,
             durations,
             leading,
+            members,
         }
     }
 }
@@ -147,6 +155,10 @@ impl Metrics {
             self.lead_changes.inc();
         }
         *led = Some(site.to_owned());
+    }
+
+    pub fn members(&self, present: usize) {
+        self.members.set(i64::try_from(present).unwrap_or(i64::MAX));
     }
 
     /// Begins to count a reconcile, as `cancelled` unless [`Timer::end`] says otherwise.
@@ -225,11 +237,13 @@ mod tests {
         metrics.wrote("apply", "Secret", "ok");
         metrics.time("Agency").end("ok");
         drop(metrics.time("Agency"));
+        metrics.members(2);
         let text = metrics.text().unwrap();
         for line in [
             r#"govuc_writes_total{verb="apply",kind="Secret",outcome="ok"} 1"#,
             r#"govuc_reconciles_total{kind="Agency",outcome="ok"} 1"#,
             r#"govuc_reconciles_total{kind="Agency",outcome="cancelled"} 1"#,
+            "govuc_roles_members 2",
         ] {
             assert!(text.contains(line), "{text}");
         }

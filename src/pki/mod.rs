@@ -14,7 +14,7 @@ pub use authority::{Authority, Pair};
 pub use decision::{Decision, Reason, decide, end, renewal};
 pub use own::OwnCertificate;
 pub use roles::{client, member, roles_authority, witness};
-pub use root::{Root, session_key};
+pub use root::{Root, roles_token, session_key};
 
 use govuc_wire::names;
 use k8s_openapi::jiff::Timestamp;

@@ -33,9 +33,23 @@ pub fn session_key(root: &Root) -> [u8; 32] {
     root.derive("session 1")
 }
 
+/// What an etcd for roles is founded with, and its ids are made from, beside the names of its members: a volume of an earlier
+/// installation of the same sites is told from this one's by it. It is no secret.
+pub fn roles_token(root: &Root) -> String {
+    let bytes = root.derive("roles-token 1");
+    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_etcd_is_founded_alike_in_both_clusters_and_otherwise_for_another_root() {
+        let token = |byte| roles_token(&Root::new(&[byte; 32]).unwrap());
+        assert_eq!((token(1), token(1).len()), (token(1), 16));
+        assert_ne!(token(1), token(2));
+    }
 
     #[test]
     fn the_same_root_gives_the_same_key_and_another_root_another() {

@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use govuc_api::{Platform, PlatformRoles, RolesMode, Site as SiteSpec};
 use govuc_directory::{PasswordPolicy, Suffix};
+use govuc_etcd::MemberId;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, core::Duration};
 
@@ -21,6 +22,8 @@ pub struct Installation {
     pub place: Place,
     /// The third place, without which no store changes sides by itself.
     pub witness: Option<Endpoint>,
+    /// Which member of the roles' etcd is a witness that is lost for good.
+    pub lost_witness: Option<MemberId>,
     pub password: PasswordPolicy,
     /// Platform itself, which owns what is made for it.
     pub owner: OwnerReference,
@@ -87,6 +90,7 @@ impl Installation {
             peer: Site::of(there)?,
             place,
             witness: witness(&spec.roles)?,
+            lost_witness: lost_witness(&spec.roles)?,
             password: password(&spec.password)?,
             owner: platform.controller_owner_ref(&()).ok_or(Error::NoUid)?,
         })
@@ -166,6 +170,20 @@ fn witness(spec: &PlatformRoles) -> Result<Option<Endpoint>, Error> {
             "witness, which mode Witness needs",
         )),
     }
+}
+
+fn lost_witness(spec: &PlatformRoles) -> Result<Option<MemberId>, Error> {
+    let lost = spec.witness.as_ref().and_then(|witness| witness.lost.as_deref());
+    lost.map(|text| {
+        text.parse().map_err(|_| {
+            field(
+                "spec.roles.witness.lost",
+                text,
+                "id of a member, as RolesReady has it",
+            )
+        })
+    })
+    .transpose()
 }
 
 fn address(name: &'static str, text: Option<&str>) -> Result<Option<IpAddr>, Error> {
@@ -248,9 +266,12 @@ mod tests {
         assert!(witness(&platform).is_err());
         platform.spec.roles.witness = Some(govuc_api::Witness {
             endpoint: "w.gov.my:2380".into(),
+            lost: Some("8e9e05c52164694d".into()),
         });
         let found = witness(&platform).unwrap().unwrap();
         assert_eq!((found.host.as_str(), found.port), ("w.gov.my", 2380));
+        let lost = Installation::of(&platform, "pdsa1").unwrap().lost_witness;
+        assert_eq!(lost, Some(MemberId(0x8e9e_05c5_2164_694d)));
     }
 
     #[test]

@@ -147,6 +147,7 @@ mod tests {
             images: &images,
             certificates: &certificates,
             session: "",
+            roles_token: "7e57",
             own_signatures: false,
         };
         let mut objects = ground(installation);
@@ -268,6 +269,7 @@ mod tests {
                 images: &images(),
                 certificates: &BTreeMap::new(),
                 session: "",
+                roles_token: "7e57",
                 own_signatures: false,
             };
             let objects = parts(blueprint, &KEY).unwrap();

@@ -36,6 +36,8 @@ use crate::{
 const UNSETTLED: Duration = Duration::from_secs(3);
 /// How often the members of the roles' etcd are looked at. No watch tells of them either.
 const MEMBERS: Duration = Duration::from_secs(30);
+/// The same while one is replaced.
+const REPLACED: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -126,7 +128,11 @@ async fn make(
     };
     let certificates = observe::certificates(cluster, installation, &joined, now).await?;
     let roles = match &installation.witness {
-        Some(_) => Some(roles::certificates::ensure(cluster, installation, &joined, now).await?),
+        Some(_) => {
+            // Before there is a member that could begin another etcd.
+            roles::formation::recall(cluster).await?;
+            Some(roles::certificates::ensure(cluster, installation, &joined, now).await?)
+        }
         None => None,
     };
     context.office.stand_on(Ground {
@@ -139,6 +145,7 @@ async fn make(
         images: &context.images,
         certificates: &certificates.digests,
         session: &pod::digest([session_key]),
+        roles_token: &pki::roles_token(&joined.root),
         own_signatures: observe::own_signatures(cluster).await?,
     };
     let mut planned = plan::parts(blueprint, &session_key)?;
@@ -151,7 +158,9 @@ async fn make(
     let members = match &roles {
         Some(certificates) => {
             let seen = roles::observe::look(cluster, installation, certificates).await?;
+            context.metrics.members(seen.present());
             roles::leader::prefer_witness(&seen, certificates).await;
+            roles::replace::carry_on(&seen, lead.is_here(), certificates).await;
             Some(seen)
         }
         None => None,
@@ -167,6 +176,7 @@ async fn make(
     let renewals = [certificates.renewal, roles.and_then(|roles| roles.renewal)];
     let again = match (parts.settled(), &parts.members) {
         (false, _) => UNSETTLED,
+        (true, Some(members)) if members.is_replacing() => REPLACED,
         (true, Some(_)) => MEMBERS,
         (true, None) => RESYNC,
     };

@@ -11,8 +11,17 @@ use crate::{
     lead::{Known, Lead},
     maintenance::Held,
     part::{Role, objects::Applied, workload},
-    roles::health::Seen,
+    roles::seen::Seen,
 };
+
+/// With these a majority of the roles' etcd is there.
+const WITHOUT_A_MEMBER: [&str; 5] = [
+    reasons::MEMBER_MISSING,
+    reasons::MEMBER_REPLACING,
+    reasons::MEMBER_FOREIGN,
+    reasons::MEMBER_DISTRUSTED,
+    reasons::MEMBER_NOT_ETCD,
+];
 
 /// How far the site is.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,10 +108,10 @@ fn made(conditions: Conditions, parts: &Parts) -> Conditions {
     let directory = directory(parts);
     let mail = mail(parts);
     let roles = roles(parts);
-    // A member that is away takes nothing from what is asked of this site; one that never came does.
+    // A member that is not there takes nothing from what is asked of this site as long as the others are a majority.
     let missing: Vec<String> = [&directory, &mail, &roles]
         .into_iter()
-        .filter(|word| !word.is_true() && word.reason != reasons::MEMBER_MISSING)
+        .filter(|word| !word.is_true() && !WITHOUT_A_MEMBER.contains(&word.reason))
         .map(|word| word.message.clone())
         .collect();
     // Parts only run once each has its certificate: a failure to issue one ends the reconcile before.

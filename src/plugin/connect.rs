@@ -23,6 +23,7 @@ use super::{
 use crate::{
     part::common_labels,
     pki::kept::{AUTHORITY_SECRET, PEER_CONFIG_MAP, ROOT_KEY, ROOT_SECRET},
+    roles::{FORMED_CONFIG_MAP, formation},
 };
 use govuc_wire::names::SYSTEM_NAMESPACE;
 
@@ -128,6 +129,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         if introduce(cluster, &certificate).await? {
             written.push(cluster.label().to_owned());
         }
+    }
+    for (from, to) in [(a, b), (b, a)] {
+        tell_of_roles(from, to).await?;
     }
     let done = Done {
         contexts: arguments.contexts,
@@ -261,6 +265,31 @@ async fn introduce(cluster: &Context, certificate: &str) -> Result<bool, Error> 
     .map_err(api(cluster, "writing the peer's certificate"))?;
     eprintln!("{}: the other site's certificate written", cluster.label());
     Ok(true)
+}
+
+/// A cluster that was set up from nothing does not know that the etcd which holds roles is there already: its member must not
+/// begin another one.
+async fn tell_of_roles(from: &Context, to: &Context) -> Result<(), Error> {
+    let maps =
+        |cluster: &Context| -> Api<ConfigMap> { Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE) };
+    let known = async |cluster: &Context| {
+        let found = maps(cluster).get_opt(FORMED_CONFIG_MAP).await;
+        found.map_err(api(cluster, "reading which etcd holds roles"))
+    };
+    let (Some(map), None) = (known(from).await?, known(to).await?) else {
+        return Ok(());
+    };
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..Default::default()
+    };
+    let evidence = formation::evidence(SYSTEM_NAMESPACE, &formation::id(map));
+    maps(to)
+        .create(&params, &evidence)
+        .await
+        .map_err(api(to, "writing which etcd holds roles"))?;
+    eprintln!("{}: told of the etcd that holds roles", to.label());
+    Ok(())
 }
 
 async fn uid(cluster: &Context, namespace: &str) -> Result<Option<String>, Error> {

@@ -2,7 +2,7 @@
 
 use govuc_etcd::{Endpoint, Etcd};
 
-use super::{certificates::Certificates, health::Seen, observe::LIMIT};
+use super::{certificates::Certificates, observe::LIMIT, seen::Seen};
 use crate::controller::chain;
 
 /// Has this site's member hand over to the witness if it leads and the witness could. What fails is tried at the next look:

@@ -26,6 +26,9 @@ pub struct Place<'a> {
     pub asks: Vec<&'a str>,
     /// The file that is there once this member has been one; none for who always asks.
     pub formed_file: &'a str,
+    /// etcd's id of the cluster, in hexadecimal digits, for who has no such file and if there is one already: a volume of
+    /// another one does not start.
+    pub cluster: &'a str,
 }
 
 /// Where other members reach the one of a site, or the witness.
@@ -38,9 +41,11 @@ pub fn client_url(site: &str) -> String {
     url(ROLES, site)
 }
 
-/// The settings of the member of `site`, which may be the witness.
+/// The settings of the member of `site`, which may be the witness. `token` is what the cluster is founded with, the same for
+/// every member.
 pub fn settings(
     installation: &Installation,
+    token: &str,
     site: &str,
     place: &Place<'_>,
 ) -> Result<String, template::Error> {
@@ -50,7 +55,7 @@ pub fn settings(
         ("data", place.data.to_owned()),
         ("members", members(installation)),
         // Not of Platform's uid, which is another in each cluster.
-        ("token", format!("govuc-roles-{}", installation.domain)),
+        ("token", format!("govuc-roles-{}-{token}", installation.domain)),
         ("peer_url", peer_url(site)),
         ("client_url", place.client_url.clone()),
         ("listen_peers", place.listen_peers.clone()),
@@ -60,6 +65,7 @@ pub fn settings(
         ("member_identity", ROLES_MEMBER.to_owned()),
         ("endpoints", endpoints.join(",")),
         ("formed_file", place.formed_file.to_owned()),
+        ("cluster", place.cluster.to_owned()),
     ]);
     template::render(TEMPLATE, &values)
 }
@@ -112,8 +118,9 @@ mod tests {
             client_url: client_url(site),
             asks: vec!["pdsa1", "pdsa2"],
             formed_file: "",
+            cluster: "",
         };
-        let text = settings(&installation(own), site, &place).unwrap();
+        let text = settings(&installation(own), "7e57", site, &place).unwrap();
         text.lines()
             .filter(|line| !line.is_empty())
             .map(|line| line.split_once('=').unwrap())

@@ -2,10 +2,16 @@
 
 pub mod certificates;
 mod client;
+pub mod formation;
 pub mod health;
+pub mod lack;
 pub mod leader;
 pub mod member;
 pub mod observe;
+pub mod replace;
+pub mod replacement;
+pub mod said;
+pub mod seen;
 pub mod witness;
 
 pub use client::Client;
@@ -18,8 +24,7 @@ use crate::part::pod;
 pub const TLS_PATH: &str = "/etc/govuc/roles";
 /// The Secret with a client's certificate, in each namespace that has clients.
 pub const CLIENT_SECRET: &str = "tls-roles-client";
-/// The ConfigMap in `govuc-mail` that tells, for as long as the cluster lives, that this site's member has been one of it. It
-/// outlives Platform and the member's volume, for which it is there.
+/// The ConfigMap that tells that the etcd was formed, for as long as it lives.
 pub const FORMED_CONFIG_MAP: &str = "roles-formed";
 /// The key in [`FORMED_CONFIG_MAP`]: etcd's id of the cluster, in hexadecimal digits.
 pub const FORMED_KEY: &str = "cluster";

@@ -44,10 +44,20 @@ pub struct Validity {
     pub end: Timestamp,
 }
 
+/// The etcd that it joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined<'a> {
+    /// What it is founded with.
+    pub token: &'a str,
+    /// Its own id for itself, once it was formed.
+    pub cluster: Option<&'a str>,
+}
+
 /// Every file that the machine at `endpoint` needs.
 pub fn folder(
     installation: &Installation,
     endpoint: &Endpoint,
+    joined: Joined<'_>,
     leaf: &Leaf,
     validity: Validity,
 ) -> Result<Vec<File>, template::Error> {
@@ -59,7 +69,7 @@ pub fn folder(
     Ok(vec![
         file("README.md", 0o644, &readme(installation, endpoint, validity)?),
         file("ca.crt", 0o644, &leaf.trusted),
-        file("etcd.env", 0o644, &settings(installation, endpoint)?),
+        file("etcd.env", 0o644, &settings(installation, endpoint, joined)?),
         file("govuc-witness.service", 0o644, &unit(endpoint)?),
         file("hosts", 0o644, &hosts(installation)),
         file("start-member", 0o755, START),
@@ -68,7 +78,11 @@ pub fn folder(
     ])
 }
 
-fn settings(installation: &Installation, endpoint: &Endpoint) -> Result<String, template::Error> {
+fn settings(
+    installation: &Installation,
+    endpoint: &Endpoint,
+    joined: Joined<'_>,
+) -> Result<String, template::Error> {
     let place = Place {
         data: DATA,
         tls: CREDENTIALS,
@@ -78,8 +92,9 @@ fn settings(installation: &Installation, endpoint: &Endpoint) -> Result<String, 
         client_url: CLIENT_URL.to_owned(),
         asks: vec![&installation.own.name, &installation.peer.name],
         formed_file: "",
+        cluster: joined.cluster.unwrap_or_default(),
     };
-    member::settings(installation, WITNESS, &place)
+    member::settings(installation, joined.token, WITNESS, &place)
 }
 
 fn unit(endpoint: &Endpoint) -> Result<String, template::Error> {
@@ -176,6 +191,10 @@ mod tests {
             host: "w.gov.my".into(),
             port,
         };
+        let joined = Joined {
+            token: "7e57",
+            cluster: Some("c1"),
+        };
         let leaf = Leaf {
             certificate: "C".into(),
             key: "K".into(),
@@ -185,7 +204,7 @@ mod tests {
             renewal: "2027-07-25T16:00:00Z".parse().unwrap(),
             end: "2027-11-24T00:00:00Z".parse().unwrap(),
         };
-        folder(&installation(second_gateway), &endpoint, &leaf, validity)
+        folder(&installation(second_gateway), &endpoint, joined, &leaf, validity)
             .unwrap()
             .into_iter()
             .map(|file| (file.name, file))
@@ -200,6 +219,12 @@ mod tests {
             (0o600, "K")
         );
         assert_eq!(files["start-member"].mode, 0o755);
+    }
+
+    #[test]
+    fn a_volume_of_another_cluster_will_be_told() {
+        let files = written("203.0.113.1:8443", 8443);
+        assert!(files["etcd.env"].text.contains("\nMEMBER_CLUSTER=c1\n"));
     }
 
     #[test]

@@ -66,6 +66,21 @@ async fn two_sites_are_connected_once_and_never_across_two_roots() {
         (&json!("Kept"), &json!([]))
     );
 
+    // The second one is set up from nothing, and is told of what the first one has.
+    let formed = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "roles-formed", "namespace": "govuc-system"},
+        "data": {"cluster": "c1"},
+    });
+    put(&sites[0], &formed).await.unwrap();
+    assert!(govuc(&connect).status.success());
+    let maps: Api<ConfigMap> = Api::namespaced(sites[1].clone(), "govuc-system");
+    let told = async || maps.get("roles-formed").await.unwrap().data.unwrap();
+    assert_eq!(told().await["cluster"], "c1");
+    assert!(govuc(&connect).status.success());
+    for site in &sites {
+        remove(site, &formed).await;
+    }
+
     let secrets: Api<Secret> = Api::namespaced(sites[1].clone(), "govuc-system");
     secrets
         .delete("govuc-root", &DeleteParams::default())

@@ -75,6 +75,7 @@ fn each_site_of_the_example_gets_what_is_committed() {
             images: &images(),
             certificates: &BTreeMap::new(),
             session: "",
+            roles_token: "7e57",
             own_signatures: false,
         };
         let mut objects = plan::ground(&installation);

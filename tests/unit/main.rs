@@ -16,3 +16,4 @@ mod manifests;
 mod reconcile_agency;
 mod reconcile_mailbox;
 mod reconcile_platform;
+mod roles_formation;

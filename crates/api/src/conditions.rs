@@ -62,6 +62,16 @@ pub mod reasons {
     pub const NO_QUORUM: &str = "NoQuorum";
     /// A majority is there and a member is not; the message names it. One more, and nothing can change sides.
     pub const MEMBER_MISSING: &str = "MemberMissing";
+    /// A member of the etcd that holds roles has lost its volume and is being replaced; the message says how far that is. Until it
+    /// votes the other two are all there is.
+    pub const MEMBER_REPLACING: &str = "MemberReplacing";
+    /// A member has the volume of another cluster, or one of another cluster answers in its place. It is not let in, and nothing
+    /// is deleted; the message says what a person has to do.
+    pub const MEMBER_FOREIGN: &str = "MemberForeign";
+    /// Who answers in a member's place has a certificate of another authority, or does not take this site's.
+    pub const MEMBER_DISTRUSTED: &str = "MemberDistrusted";
+    /// Who answers in a member's place is no member of etcd at all.
+    pub const MEMBER_NOT_ETCD: &str = "MemberNotEtcd";
     /// `spec.roles.mode` is TwoSite: there is no third place, and no store changes sides by itself.
     pub const TWO_SITE: &str = "TwoSite";
 

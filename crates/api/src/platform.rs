@@ -133,6 +133,12 @@ pub struct Witness {
     /// Host and port where both sites reach it.
     #[schemars(schema_with = "crate::schema::host_port")]
     pub endpoint: String,
+    /// The witness that is lost for good, by the id that condition RolesReady has for it. The operator takes it from the
+    /// members as soon as both sites are there, and makes a place for one with an empty disk. A witness that answers is not
+    /// taken for lost; and once the id is gone from the members this says nothing more, and may stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::member_id")]
+    pub lost: Option<String>,
 }
 
 /// Rules for passwords of people.

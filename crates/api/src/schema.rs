@@ -110,6 +110,19 @@ pub(crate) fn host_port(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// An id of a member of etcd.
+pub(crate) fn member_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 16,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[0-9a-f]+$')",
+            "messageExpression": r#"'"' + self + '" is not the id of a member: write it as condition RolesReady has it, for example 8e9e05c52164694d'"#,
+        }],
+    })
+}
+
 /// A name as a part of DNS names: letters, digits and `-`.
 pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -49,6 +49,8 @@ fn a_platform(#[case] pointer: &str, #[case] value: Value, #[case] taken: bool) 
 
 #[rstest]
 #[case::a_witness("8443", json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:2380"}}), true)]
+#[case::a_lost_witness("8443", json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:2380", "lost": "8e9e05c52164694d"}}), true)]
+#[case::a_lost_witness_by_name("8443", json!({"mode": "Witness", "witness": {"endpoint": "w.gov.my:2380", "lost": "witness"}}), false)]
 #[case::two_sites("9443", json!({"mode": "TwoSite"}), true)]
 #[case::nothing_said("9443", json!({}), true)]
 #[case::no_witness("8443", json!({"mode": "Witness"}), false)]

@@ -1,6 +1,6 @@
 //! Who the members are, and how each is.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::ParseIntError, str::FromStr, time::Duration};
 
 use prost::Message;
 use tokio::time::Instant;
@@ -9,7 +9,10 @@ use crate::{
     Endpoint, Error, Etcd, Revision, Tried,
     client::Repeat,
     member::Needs,
-    wire::{self, MemberListRequest, MemberListResponse, MoveLeaderRequest, Nothing, StatusResponse, method},
+    wire::{
+        self, MemberAddRequest, MemberAddResponse, MemberListRequest, MemberListResponse, MemberRequest,
+        MoveLeaderRequest, Nothing, StatusResponse, method,
+    },
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +58,14 @@ impl fmt::Display for MemberId {
     }
 }
 
+impl FromStr for MemberId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
 impl Etcd {
     /// The list of members, as the majority has it now.
     ///
@@ -93,6 +104,46 @@ impl Etcd {
         Ok(())
     }
 
+    /// Takes a member from the list. What it had on its volume is of no use to it from then on, whatever comes of the volume.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when it is not on the list, or the others would be no majority without it; or as [`Etcd::txn`].
+    pub async fn remove_member(&self, member: MemberId, limit: Duration) -> Result<(), Error> {
+        let question = MemberRequest { id: member.0 };
+        let _: Nothing = self
+            .call(method::MEMBER_REMOVE, &question, Repeat::UnlessSent, limit)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts a place on the list for a member that has nothing yet: it follows, and has no vote.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when there is such a place already, or those who vote are not all there; or as [`Etcd::txn`].
+    pub async fn add_learner(&self, peer_url: &str, limit: Duration) -> Result<MemberRecord, Error> {
+        let question = MemberAddRequest {
+            peer_urls: vec![peer_url.to_owned()],
+            is_learner: true,
+        };
+        let answer: MemberAddResponse = self
+            .call(method::MEMBER_ADD, &question, Repeat::UnlessSent, limit)
+            .await?;
+        let added = answer.member.map(MemberRecord::from);
+        added.ok_or_else(|| Error::malformed("the answer to an addition", "it names no member"))
+    }
+
+    /// Gives a learner its vote.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] as long as it has not caught up, and when it is no learner; or as [`Etcd::txn`].
+    pub async fn promote(&self, learner: MemberId, limit: Duration) -> Result<(), Error> {
+        let question = MemberRequest { id: learner.0 };
+        let _: Nothing = self
+            .call(method::MEMBER_PROMOTE, &question, Repeat::UnlessSent, limit)
+            .await?;
+        Ok(())
+    }
+
     async fn ask_member<A: Message + Default>(
         &self,
         endpoint: &Endpoint,
@@ -107,6 +158,13 @@ impl Etcd {
             tried.note(endpoint, &failure);
             failure.into_error(tried)
         })
+    }
+}
+
+impl MemberRecord {
+    /// Whether it has run since it was put on the list.
+    pub fn has_started(&self) -> bool {
+        !self.client_urls.is_empty()
     }
 }
 

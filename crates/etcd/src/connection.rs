@@ -175,7 +175,7 @@ fn chain(error: &hyper::Error) -> String {
 }
 
 /// What either side finds wrong with a certificate.
-fn distrust(error: &io::Error) -> Option<String> {
+pub(crate) fn distrust(error: &io::Error) -> Option<String> {
     use rustls::{AlertDescription as Alert, Error as Tls};
     match error.get_ref()?.downcast_ref::<Tls>()? {
         error @ (Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented) => {

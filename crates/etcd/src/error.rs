@@ -145,9 +145,18 @@ impl Failure {
     pub(crate) fn of_status(number: u32, message: &str) -> Self {
         match number {
             7 | 16 => Failure::Unauthorised(message.to_owned()),
+            // A member that has no vote yet serves nobody; the next one does.
+            _ if message == "etcdserver: rpc not supported for learner" => {
+                Failure::NotDone(message.to_owned())
+            }
             // Both are said before a request is proposed to the others.
             14 if message == "etcdserver: no leader" => Failure::NotDone(message.to_owned()),
             8 if message == "etcdserver: too many requests" => Failure::NotDone(message.to_owned()),
+            // Of a change of members, before it is proposed.
+            14 if message == "etcdserver: unhealthy cluster" => Failure::Rejected {
+                code: Code::FailedPrecondition,
+                message: message.to_owned(),
+            },
             3 | 5 | 6 | 8 | 9 | 11 | 12 => Failure::Rejected {
                 code: Code::of(number),
                 message: message.to_owned(),

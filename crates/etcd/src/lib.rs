@@ -3,7 +3,7 @@
 //! ```text
 //! Roles ── read, register, acquire, commit, ask ──>  a store's records (R2, R4, R7)
 //!   │  └─ holders ──>  who holds which store, as last known
-//! Etcd ── range, txn, grant, keep_alive, revoke, watch, members, status
+//! Etcd ── range, txn, grant, keep_alive, revoke, watch, members, status, take
 //!   │        each within a limit, at the first member that answers
 //! Member ── one request on a connection of mutual TLS; knows whether it was sent
 //! ```
@@ -28,6 +28,7 @@ mod kv;
 mod lease;
 mod member;
 pub mod peer;
+pub mod replacement;
 pub mod roles;
 #[cfg(feature = "etcd")]
 pub mod testbed;

@@ -3,6 +3,7 @@
 //! `GOVUC_ETCD` is the program: an `etcd`, or the lab's `kubernetes`, which has one in it.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -80,22 +81,64 @@ impl Testbed {
 
     /// Starts a member that was killed, with what it had.
     pub fn start_member(&mut self, member: usize) {
-        let program = std::env::var_os(PROGRAM_VARIABLE)
-            .map(PathBuf::from)
-            .unwrap_or_else(|| panic!("{PROGRAM_VARIABLE} is not set: it names a program of etcd"));
+        self.spawn(member, program(), self.flags(member));
+    }
+
+    /// Starts a member that has nothing, and for which the others have a place.
+    pub fn join_member(&mut self, member: usize) {
+        let mut flags = self.flags(member);
+        flags.push("--initial-cluster-state=existing".to_owned());
+        self.spawn(member, program(), flags);
+    }
+
+    /// Starts a member by another program, which gets these arguments and may become etcd.
+    pub fn start_member_by(&mut self, member: usize, program: Vec<OsString>) {
+        self.spawn(member, program, Vec::new());
+    }
+
+    /// Ends a member, and takes what it had.
+    pub fn empty(&mut self, member: usize) {
+        self.kill(member);
+        fs::remove_dir_all(self.data(member)).expect("the member's data can be removed");
+    }
+
+    /// Where a member has what it has.
+    pub fn data(&self, member: usize) -> PathBuf {
+        self.path(member, "data")
+    }
+
+    /// A member's flags as the variables of the environment that etcd takes instead.
+    pub fn environment(&self, member: usize) -> Vec<(String, String)> {
+        let variable = |flag: String| {
+            let (name, value) = flag.split_once('=').unwrap_or((&flag, "true"));
+            let name = name.trim_start_matches('-').replace('-', "_").to_uppercase();
+            (format!("ETCD_{name}"), value.to_owned())
+        };
+        self.flags(member).into_iter().map(variable).collect()
+    }
+
+    /// Where the others find a member.
+    pub fn peer_url(&self, member: usize) -> String {
+        format!("https://{}:{PEER_PORT}", self.address(member))
+    }
+
+    /// Whether the program that was started for a member still runs.
+    pub fn runs(&mut self, member: usize) -> bool {
+        let child = self.running[member].as_mut();
+        child.is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    fn spawn(&mut self, member: usize, program: Vec<OsString>, flags: Vec<String>) {
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.path(member, "log"))
             .expect("a log file");
         // Ends with the thread that starts it, whatever becomes of this process.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(&program);
-        if program.file_stem().is_some_and(|name| name == "kubernetes") {
-            command.arg("etcd");
-        }
-        let child = command
-            .args(self.flags(member))
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .args(program)
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle of the log"))
             .stderr(log)
@@ -224,7 +267,7 @@ impl Testbed {
     }
 
     fn flags(&self, member: usize) -> Vec<String> {
-        let peer = |member: usize| format!("https://{}:{PEER_PORT}", self.address(member));
+        let peer = |member: usize| self.peer_url(member);
         let client = format!("https://{}:{CLIENT_PORT}", self.address(member));
         let all: Vec<String> = (0..self.running.len())
             .map(|member| format!("{}={}", SITES[member], peer(member)))
@@ -232,7 +275,7 @@ impl Testbed {
         let file = |name: &str| self.path(member, "tls").join(name).display().to_string();
         vec![
             format!("--name={}", SITES[member]),
-            format!("--data-dir={}", self.path(member, "data").display()),
+            format!("--data-dir={}", self.data(member).display()),
             // A killed process loses nothing by it, only a crash of the whole host would.
             "--unsafe-no-fsync".to_owned(),
             format!("--listen-client-urls={client}"),
@@ -295,6 +338,18 @@ impl Authority {
             fs::write(folder.join(name), text).expect("a file");
         }
     }
+}
+
+/// The program of etcd, and what it wants before etcd's own flags.
+pub fn program() -> Vec<OsString> {
+    let program = std::env::var_os(PROGRAM_VARIABLE)
+        .map(PathBuf::from)
+        .unwrap_or_else(|| panic!("{PROGRAM_VARIABLE} is not set: it names a program of etcd"));
+    let lab = program.file_stem().is_some_and(|name| name == "kubernetes");
+    [program.into_os_string()]
+        .into_iter()
+        .chain(lab.then(|| "etcd".into()))
+        .collect()
 }
 
 /// A name for a certificate.

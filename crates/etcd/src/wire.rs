@@ -14,6 +14,9 @@ pub mod method {
     pub const REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
     pub const WATCH: &str = "/etcdserverpb.Watch/Watch";
     pub const MEMBERS: &str = "/etcdserverpb.Cluster/MemberList";
+    pub const MEMBER_ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
+    pub const MEMBER_REMOVE: &str = "/etcdserverpb.Cluster/MemberRemove";
+    pub const MEMBER_PROMOTE: &str = "/etcdserverpb.Cluster/MemberPromote";
     pub const STATUS: &str = "/etcdserverpb.Maintenance/Status";
     pub const MOVE_LEADER: &str = "/etcdserverpb.Maintenance/MoveLeader";
 }
@@ -244,6 +247,27 @@ pub struct Member {
     pub client_urls: Vec<String>,
     #[prost(bool, tag = "5")]
     pub is_learner: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MemberAddRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub peer_urls: Vec<String>,
+    #[prost(bool, tag = "2")]
+    pub is_learner: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MemberAddResponse {
+    #[prost(message, optional, tag = "2")]
+    pub member: Option<Member>,
+}
+
+/// Of a removal and of a promotion.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MemberRequest {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
 }
 
 /// The request of whatever takes nothing, and the answer of whatever says nothing that is read.

@@ -33,6 +33,8 @@ pub struct Blueprint<'a> {
     pub certificates: &'a BTreeMap<String, String>,
     /// A digest of the key of session tokens, which the front door's router reads when it starts.
     pub session: &'a str,
+    /// What the roles' etcd is founded with.
+    pub roles_token: &'a str,
     /// Whether there is a claim with signatures for the filter.
     pub own_signatures: bool,
 }

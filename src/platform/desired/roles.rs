@@ -110,8 +110,9 @@ fn files(blueprint: Blueprint<'_>) -> Result<Files, template::Error> {
         client_url: member::client_url(site),
         asks: vec![&blueprint.installation.peer.name],
         formed_file: &format!("{FORMED_PATH}/{FORMED_KEY}"),
+        cluster: "",
     };
-    let settings = member::settings(blueprint.installation, site, &place)?;
+    let settings = member::settings(blueprint.installation, blueprint.roles_token, site, &place)?;
     Ok(Files::from([(member::FILE.to_owned(), settings)]))
 }
 

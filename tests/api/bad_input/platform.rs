@@ -242,6 +242,21 @@ async fn every_field_of_a_platform_is_judged() {
             &["spec.roles", "no witness is named", "witness.endpoint"],
         ),
         case(
+            "/spec/roles/witness/lost",
+            json!("the witness"),
+            &["spec.roles.witness.lost", "the witness", "8e9e05c52164694d"],
+        ),
+        case(
+            "/spec/roles/witness/lost",
+            json!(""),
+            &["spec.roles.witness.lost", "at least 1"],
+        ),
+        case(
+            "/spec/roles/witness/lost",
+            long(17),
+            &["spec.roles.witness.lost", "Too long"],
+        ),
+        case(
             "/spec/roles/witness/endpoint",
             json!("w.gov.my"),
             &["spec.roles.witness.endpoint", "w.gov.my", ":8443"],

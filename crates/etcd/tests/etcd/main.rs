@@ -10,7 +10,9 @@ mod lead;
 mod line;
 mod outage;
 mod peers;
+mod replacement;
 mod roles;
+mod start;
 mod store;
 mod trust;
 
