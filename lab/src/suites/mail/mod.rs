@@ -5,6 +5,7 @@ mod fencing;
 mod internet;
 mod lead;
 mod main_job;
+mod members;
 mod page;
 mod preferred;
 mod quiet;
@@ -81,6 +82,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 roles::only_the_site_with_the_witness_writes_roles,
                 roles::roles_are_written_while_the_sites_are_cut_from_each_other,
                 roles::roles_are_closed_to_other_certificates,
+                members::a_member_that_has_lost_its_disk_is_replaced,
                 switchover::a_store_moves_and_moves_back_under_load,
                 switchover::what_can_not_move_is_refused_and_stays,
                 switchover::of_two_at_once_each_ends_in_a_word,
