@@ -15,7 +15,8 @@ use crate::{
     gate::Gate,
     relay::{
         self, Relay,
-        digest::{self, Digest, Login},
+        digest::{self, Digest},
+        session::{self, Login},
     },
     turn::Events,
 };
@@ -48,7 +49,7 @@ enum Error {
     #[error("{whose} engine does not say what it has: {source}")]
     Digest {
         whose: &'static str,
-        source: digest::Error,
+        source: session::Error,
     },
     #[error("the copies differ after the last full sync: {own} here, {peer} at the peer")]
     Differ { own: Digest, peer: Digest },

@@ -17,6 +17,7 @@ mod engine;
 mod gate;
 mod lease;
 mod listener;
+mod merge;
 mod metered;
 mod metrics;
 mod probes;

@@ -24,7 +24,7 @@ use crate::{
     gate::Gate,
     lease,
     metrics::{InState, Metrics},
-    relay::{Relay, digest::Login},
+    relay::{Relay, session::Login},
     volume::{self, Volume},
 };
 

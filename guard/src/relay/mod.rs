@@ -17,7 +17,8 @@ pub mod incoming;
 mod lines;
 mod outgoing;
 mod pairing;
-mod record;
+pub mod record;
+pub mod session;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -8,7 +8,10 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::net::UnixStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
 
 use super::*;
 
