@@ -124,6 +124,8 @@ impl Turn<'_> {
             Action::CloseIncoming => guard.incoming = None,
             Action::CloseRelay => self.close_relay(at, Relay::Shut),
             Action::Pair => guard.relay = Relay::Trying,
+            // What comes of it is not in the model: nobody is told `Merged`, so nothing is discarded either.
+            Action::Merge(_) | Action::Discard => {}
             Action::Admit => {
                 replies.admitted = true;
                 if !durable {
