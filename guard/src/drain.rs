@@ -16,8 +16,9 @@ use crate::{
     relay::{
         self, Relay,
         digest::{self, Digest},
-        session::{self, Login},
+        session,
     },
+    tokens::Logins,
     turn::Events,
 };
 
@@ -30,12 +31,6 @@ pub struct Drain {
     imap: SocketAddr,
     events: Events,
     under_way: Mutex<Option<CancellationToken>>,
-}
-
-/// How both engines are asked what they have.
-pub struct Logins {
-    pub own: Login,
-    pub peer: Login,
 }
 
 #[derive(Debug, thiserror::Error)]

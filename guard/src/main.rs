@@ -14,6 +14,8 @@ mod clock;
 mod config;
 mod drain;
 mod engine;
+#[cfg(all(test, feature = "cyrus"))]
+mod engines;
 mod gate;
 mod lease;
 mod listener;
@@ -27,6 +29,7 @@ mod saslauthd;
 mod source;
 mod status;
 mod tls;
+mod tokens;
 mod turn;
 mod volume;
 mod wiring;

@@ -51,6 +51,7 @@ pub enum Kind {
     Lmtp,
     SyncIn,
     SyncOut,
+    Merge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +72,8 @@ pub enum Reason {
     Engine,
     /// Sync was offered to a slot that is no follower.
     NotFollower,
+    /// Who wants to read a copy that was passed over is not whom etcd names, or this is not that copy.
+    NotPassedOver,
     /// Sync was offered under an older term.
     Stale,
     /// The engine wanted to sync and the peer could not be reached, or refused.

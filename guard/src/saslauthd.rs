@@ -87,9 +87,10 @@ impl Saslauthd {
             OPERATOR_USER => Purpose::Admin,
             _ => Purpose::Session,
         };
-        // A follower takes only sync, and its era is that of the handshake that was accepted last (R3).
+        // A follower takes only sync, and its era is that of the handshake that was accepted last (R3). A copy in quarantine is
+        // read in the same way; its guard passes nothing but questions.
         let may = match purpose {
-            Purpose::Sync => view.state == State::Follower,
+            Purpose::Sync => matches!(view.state, State::Follower | State::Quarantine),
             Purpose::Admin | Purpose::Session => view.state.serves(),
         };
         let subject = Subject {

@@ -47,7 +47,7 @@ fn status(slot: &Slot, view: &View, last_error: Option<String>) -> Status {
         site: slot.site.to_string(),
         role: match view.role {
             roles::Role::Primary => Role::Primary,
-            roles::Role::Follower => Role::Follower,
+            roles::Role::Follower | roles::Role::Quarantined => Role::Follower,
         },
         state: view.state.name().to_owned(),
         era: view.highest.ballot.era.0,

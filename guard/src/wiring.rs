@@ -1,6 +1,11 @@
 //! Puts the parts together, and takes them down again.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use govuc_etcd::{Endpoint, Etcd, Settings, roles::Roles};
 use govuc_roles::{Event, Identity, Machine, Source, record::Session, timing};
@@ -23,6 +28,7 @@ use crate::{
     gate::Gate,
     lease::{Lease, Orders, PeerAnswers},
     listener::Listener,
+    merge::{self, Merge},
     metrics::Metrics,
     probes::{self, Probes},
     process::{self, Processes},
@@ -31,6 +37,7 @@ use crate::{
     source::StaticAssignment,
     status::Reporter,
     tls::{self, Tls},
+    tokens::Tokens,
     turn::{Events, Turn, View},
     volume::{self, Volume},
 };
@@ -125,6 +132,19 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         metrics.clone(),
         matches!(source, Source::Lease(_)),
     ));
+    let tokens = Tokens {
+        key: key.clone(),
+        store: slot.store.clone(),
+    };
+    let merge = Arc::new(Merge {
+        peer: reach_peer()?,
+        imap: arguments.imap,
+        tokens: tokens.clone(),
+        reports: volume.reports(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        state: Mutex::default(),
+    });
     let drain = Drain::new(gate.clone(), relay.clone(), arguments.imap, events.clone());
     let lease = match &config.role {
         RoleSource::Assignment(_) => None,
@@ -165,7 +185,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         lease: lease.clone(),
         relay: relay.clone(),
         drain: Arc::new(drain),
-        key: key.clone(),
+        merge: merge.clone(),
+        tokens,
         view: view_sender,
         metrics: metrics.clone(),
         withheld_since: None,
@@ -187,6 +208,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             store: slot.store.to_string(),
             events: events.clone(),
             lease,
+        },
+        merge: merge::incoming::Incoming {
+            store: slot.store.to_string(),
+            engine: arguments.imap,
+            events: events.clone(),
+            metrics: metrics.clone(),
         },
         reporter: Reporter {
             slot: slot.clone(),

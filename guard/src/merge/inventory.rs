@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use serde::Serialize;
+
 use crate::relay::record::{self, Record, elements, text};
 
 /// Whose mail it is: messages are told apart by their content within one owner's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
 pub enum Owner {
     User(String),
     /// All mailboxes that are no user's.

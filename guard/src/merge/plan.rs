@@ -49,6 +49,27 @@ pub struct Counts {
     pub repeated: u64,
 }
 
+impl Counts {
+    pub fn add(&mut self, more: &Counts) {
+        self.folders_made += more.folders_made;
+        self.appended += more.appended;
+        self.recovered += more.recovered;
+        self.known += more.known;
+        self.expunged += more.expunged;
+        self.repeated += more.repeated;
+    }
+
+    /// After another look at the same owner: what it calls known was brought, or was so before.
+    pub fn and_then(self, next: &Counts) -> Self {
+        Self {
+            folders_made: self.folders_made + next.folders_made,
+            appended: self.appended + next.appended,
+            recovered: self.recovered + next.recovered,
+            ..self
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub steps: Vec<Step>,
