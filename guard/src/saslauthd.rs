@@ -194,6 +194,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_in_quarantine_is_read_by_its_peer_and_takes_no_user() {
+        let sync = token(Purpose::Sync, SYNC_USER, 1);
+        assert_eq!(ask(saslauthd(State::Quarantine, 1), SYNC_USER, &sync).await, "OK");
+        assert_eq!(ask(saslauthd(State::Quarantine, 2), SYNC_USER, &sync).await, "NO");
+        assert_eq!(ask(saslauthd(State::Alone, 1), SYNC_USER, &sync).await, "NO");
+        let session = token(Purpose::Session, "3f", 1);
+        assert_eq!(ask(saslauthd(State::Quarantine, 1), "3f", &session).await, "NO");
+        let admin = token(Purpose::Admin, OPERATOR_USER, 1);
+        assert_eq!(
+            ask(saslauthd(State::Quarantine, 1), OPERATOR_USER, &admin).await,
+            "NO"
+        );
+    }
+
+    #[tokio::test]
     async fn a_session_token_makes_no_administrator() {
         let session = token(Purpose::Session, OPERATOR_USER, 1);
         assert_eq!(

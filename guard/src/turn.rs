@@ -317,6 +317,11 @@ impl Turn {
         self.metrics.lease_left.set(left);
         self.metrics.gate_open.set(i64::from(state.serves()));
         self.metrics.paired.set(i64::from(is_paired(state)));
+        let diverged = self.machine.passed_over().is_some();
+        self.metrics.diverged.set(i64::from(diverged));
+        if !diverged {
+            self.merge.end();
+        }
         self.view.send_if_modified(|view| {
             let before = view.clone();
             if state.serves() && (!before.state.serves() || is_paired(&before.state) != is_paired(state)) {

@@ -219,6 +219,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             slot: slot.clone(),
             view: view.clone(),
             relay: relay.clone(),
+            merge: merge.clone(),
         },
         metrics: metrics.clone(),
     });

@@ -33,23 +33,26 @@ where
     // It does not change: nobody but this reads it.
     let theirs = copy.inventory(owner, names).await.map_err(Error::Copy)?;
     let mut total: Option<Counts> = None;
-    let mut left = 0;
+    let mut failure = Error::Missing(0);
     for _ in 0..LOOKS {
         let ours = match look(own, owner).await {
             Ok(ours) => ours,
-            Err(error) if error.may_pass() => continue,
+            Err(error) if error.may_pass() => {
+                failure = Error::Own(error);
+                continue;
+            }
             Err(error) => return Err(Error::Own(error)),
         };
         let plan = plan(owner, &theirs, &ours);
-        left = plan.steps.len();
+        failure = Error::Missing(plan.steps.len());
         // What the first plan calls known was there before.
         total = Some(total.map_or(plan.counts, |total| total.and_then(&plan.counts)));
-        if let (0, Some(total)) = (left, total) {
+        if let (true, Some(total)) = (plan.steps.is_empty(), total) {
             return Ok(total);
         }
         carry_out(copy, own, owner, &theirs, &plan, report).await?;
     }
-    Err(Error::Missing(left))
+    Err(failure)
 }
 
 async fn look<O: AsyncRead + AsyncWrite>(

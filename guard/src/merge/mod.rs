@@ -183,6 +183,7 @@ impl Merge {
         for (owner, names) in listed {
             let counts = carry::bring(&mut copy, &mut own, &owner, &names, &mut report).await?;
             total.add(&counts);
+            self.metrics.merged_messages.inc_by(counts.appended);
             self.note(|progress| {
                 progress.done += 1;
                 progress.counts = total;
@@ -198,7 +199,14 @@ impl Merge {
 
     fn note(&self, change: impl FnOnce(&mut Progress)) {
         if let Some(under_way) = &mut *self.state() {
-            change(&mut under_way.progress);
+            let progress = &mut under_way.progress;
+            change(progress);
+            // None of them outgrows it.
+            let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+            self.metrics
+                .merge_owners
+                .set(number(progress.owners.unwrap_or(0)));
+            self.metrics.merge_owners_done.set(number(progress.done));
         }
     }
 

@@ -86,7 +86,7 @@ impl Machine {
     }
 
     /// What this slot, as the primary, has passed over and may lack.
-    pub(super) fn passed_over(&self) -> Option<&Unmerged> {
+    pub fn passed_over(&self) -> Option<&Unmerged> {
         self.tenure.as_ref()?.state.unmerged.as_ref()
     }
 
