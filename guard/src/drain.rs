@@ -15,8 +15,10 @@ use crate::{
     gate::Gate,
     relay::{
         self, Relay,
-        digest::{self, Digest, Login},
+        digest::{self, Digest},
+        session,
     },
+    tokens::Logins,
     turn::Events,
 };
 
@@ -31,12 +33,6 @@ pub struct Drain {
     under_way: Mutex<Option<CancellationToken>>,
 }
 
-/// How both engines are asked what they have.
-pub struct Logins {
-    pub own: Login,
-    pub peer: Login,
-}
-
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("the last full sync took longer than {0:?}")]
@@ -48,7 +44,7 @@ enum Error {
     #[error("{whose} engine does not say what it has: {source}")]
     Digest {
         whose: &'static str,
-        source: digest::Error,
+        source: session::Error,
     },
     #[error("the copies differ after the last full sync: {own} here, {peer} at the peer")]
     Differ { own: Digest, peer: Digest },

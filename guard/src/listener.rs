@@ -6,7 +6,7 @@ use govuc_roles::Site;
 use govuc_wire::{
     names,
     preamble::{self, Session},
-    tls::{ALPN_IMAP, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, is},
+    tls::{ALPN_IMAP, ALPN_MERGE, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, is},
 };
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -20,6 +20,7 @@ use crate::{
     config::Slot,
     gate::{Gate, Gated, Pass},
     lease::PeerAnswers,
+    merge,
     metered::Metered,
     metrics::{Kind, Metrics, Reason},
     relay::incoming::Incoming,
@@ -38,6 +39,7 @@ pub struct Listener {
     pub lmtp: SocketAddr,
     pub incoming: Incoming,
     pub answers: PeerAnswers,
+    pub merge: merge::incoming::Incoming,
     pub reporter: Reporter,
     pub metrics: Arc<Metrics>,
 }
@@ -51,6 +53,7 @@ enum Purpose {
     Lmtp,
     Sync,
     Peer,
+    Merge,
     Status,
 }
 
@@ -62,6 +65,7 @@ impl Purpose {
             Some(alpn) if alpn == ALPN_IMAP => Some(Purpose::Imap),
             Some(alpn) if alpn == ALPN_SYNC => Some(Purpose::Sync),
             Some(alpn) if alpn == ALPN_PEER => Some(Purpose::Peer),
+            Some(alpn) if alpn == ALPN_MERGE => Some(Purpose::Merge),
             Some(alpn) if alpn == ALPN_STATUS => Some(Purpose::Status),
             Some(_) => None,
         }
@@ -74,7 +78,9 @@ impl Purpose {
         match self {
             Purpose::Imap => [either("front-door"), either("operator")].concat(),
             Purpose::Lmtp => [either("mx"), either("submission")].concat(),
-            Purpose::Sync | Purpose::Peer => vec![names::identity(slot.store.as_str(), slot.peer.as_str())],
+            Purpose::Sync | Purpose::Peer | Purpose::Merge => {
+                vec![names::identity(slot.store.as_str(), slot.peer.as_str())]
+            }
             Purpose::Status => either("operator").to_vec(),
         }
     }
@@ -120,6 +126,7 @@ impl Listener {
             Purpose::Lmtp => self.client(stream, self.lmtp, Kind::Lmtp).await,
             Purpose::Sync => self.incoming.serve(stream).await,
             Purpose::Peer => self.answers.serve(stream).await,
+            Purpose::Merge => self.merge.serve(stream).await,
             // Whoever asks again gets another.
             Purpose::Status => {
                 let _ = self.reporter.write(&mut stream).await;
@@ -202,8 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn sync_is_for_the_same_store_of_the_other_site_alone() {
-        assert_eq!(Purpose::Sync.admitted(&slot()), ["mail-1.pdsa2.govuc.internal"]);
+    fn sync_and_what_was_passed_over_are_for_the_same_store_of_the_other_site_alone() {
+        for purpose in [Purpose::Sync, Purpose::Merge] {
+            assert_eq!(purpose.admitted(&slot()), ["mail-1.pdsa2.govuc.internal"]);
+        }
     }
 
     #[test]

@@ -17,6 +17,13 @@ pub struct Metrics {
     pub lease_left: Gauge<f64, AtomicU64>,
     /// Seconds that engines were kept waiting for the record that the primary is alone.
     pub withheld: Counter<f64, AtomicU64>,
+    /// Whether a copy was passed over that is not merged yet.
+    pub diverged: Gauge,
+    /// Whose mail is to be merged, and of whom all is here.
+    pub merge_owners: Gauge,
+    pub merge_owners_done: Gauge,
+    /// Messages that merges have brought.
+    pub merged_messages: Counter,
     pub states: Family<InState, Counter>,
     pub bytes: Family<Passed, Counter>,
     pub connections: Family<Carried, Gauge>,
@@ -51,6 +58,7 @@ pub enum Kind {
     Lmtp,
     SyncIn,
     SyncOut,
+    Merge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +79,8 @@ pub enum Reason {
     Engine,
     /// Sync was offered to a slot that is no follower.
     NotFollower,
+    /// Who wants to read a copy that was passed over is not whom etcd names, or this is not that copy.
+    NotPassedOver,
     /// Sync was offered under an older term.
     Stale,
     /// The engine wanted to sync and the peer could not be reached, or refused.
@@ -87,6 +97,10 @@ impl Metrics {
             term: Gauge::default(),
             lease_left: Gauge::default(),
             withheld: Counter::default(),
+            diverged: Gauge::default(),
+            merge_owners: Gauge::default(),
+            merge_owners_done: Gauge::default(),
+            merged_messages: Counter::default(),
             states: Family::default(),
             bytes: Family::default(),
             connections: Family::default(),
@@ -116,6 +130,26 @@ impl Metrics {
             "Time in which the engine was kept waiting for the record that the primary is alone",
             Unit::Seconds,
             metrics.withheld.clone(),
+        );
+        registry.register(
+            "diverged",
+            "Whether a copy that was passed over is not merged yet",
+            metrics.diverged.clone(),
+        );
+        registry.register(
+            "merge_owners",
+            "Accounts at the copy that is being merged",
+            metrics.merge_owners.clone(),
+        );
+        registry.register(
+            "merge_owners_done",
+            "Accounts of which all that the copy had is here",
+            metrics.merge_owners_done.clone(),
+        );
+        registry.register(
+            "merged_messages",
+            "Messages that merges have brought",
+            metrics.merged_messages.clone(),
         );
         registry.register("states", "Times a state was entered", metrics.states.clone());
         registry.register("bytes", "Client bytes passed", metrics.bytes.clone());

@@ -107,9 +107,10 @@ impl Saslauthd {
             OPERATOR_USER => Purpose::Own,
             _ => Purpose::Session,
         };
-        // A follower takes only sync, and its era is that of the handshake that was accepted last (R3).
+        // A follower takes only sync, and its era is that of the handshake that was accepted last (R3). A copy in quarantine is
+        // read in the same way; its guard passes nothing but questions.
         let may = match purpose {
-            Purpose::Sync => view.state == State::Follower,
+            Purpose::Sync => matches!(view.state, State::Follower | State::Quarantine),
             Purpose::Admin | Purpose::Own | Purpose::Session => view.state.serves(),
         };
         let subject = Subject {
@@ -233,6 +234,21 @@ mod tests {
         assert_eq!(ask(saslauthd(State::Alone, 1), "3f", &token).await, "OK");
         assert_eq!(ask(saslauthd(State::Promoting, 1), "3f", &token).await, "NO");
         assert_eq!(ask(saslauthd(State::Follower, 1), "3f", &token).await, "NO");
+    }
+
+    #[tokio::test]
+    async fn a_copy_in_quarantine_is_read_by_its_peer_and_takes_no_user() {
+        let sync = token(Purpose::Sync, SYNC_USER, 1);
+        assert_eq!(ask(saslauthd(State::Quarantine, 1), SYNC_USER, &sync).await, "OK");
+        assert_eq!(ask(saslauthd(State::Quarantine, 2), SYNC_USER, &sync).await, "NO");
+        assert_eq!(ask(saslauthd(State::Alone, 1), SYNC_USER, &sync).await, "NO");
+        let session = token(Purpose::Session, "3f", 1);
+        assert_eq!(ask(saslauthd(State::Quarantine, 1), "3f", &session).await, "NO");
+        let admin = token(Purpose::Admin, OPERATOR_USER, 1);
+        assert_eq!(
+            ask(saslauthd(State::Quarantine, 1), OPERATOR_USER, &admin).await,
+            "NO"
+        );
     }
 
     #[tokio::test]

@@ -5,24 +5,33 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use govuc_roles::{self as roles, State};
-use govuc_wire::status::{Replication, ReplicationState, Role, Status};
+use govuc_roles::{self as roles, State, record::Unmerged};
+use govuc_wire::status::{Merge, Replication, ReplicationState, Role, Status};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::watch,
 };
 
-use crate::{config::Slot, relay::Relay, turn::View};
+use crate::{
+    config::Slot,
+    merge::{self, Merge as Merger},
+    relay::Relay,
+    turn::View,
+};
 
 pub struct Reporter {
     pub slot: Slot,
     pub view: watch::Receiver<View>,
     pub relay: Arc<Relay>,
+    pub merge: Arc<Merger>,
 }
 
 impl Reporter {
     pub fn status(&self) -> Status {
-        status(&self.slot, &self.view.borrow(), self.relay.last_error())
+        Status {
+            merge: self.merge.progress().map(said),
+            ..status(&self.slot, &self.view.borrow(), self.relay.last_error())
+        }
     }
 
     /// Writes one JSON document.
@@ -47,7 +56,7 @@ fn status(slot: &Slot, view: &View, last_error: Option<String>) -> Status {
         site: slot.site.to_string(),
         role: match view.role {
             roles::Role::Primary => Role::Primary,
-            roles::Role::Follower => Role::Follower,
+            roles::Role::Follower | roles::Role::Quarantined => Role::Follower,
         },
         state: view.state.name().to_owned(),
         era: view.highest.ballot.era.0,
@@ -57,7 +66,29 @@ fn status(slot: &Slot, view: &View, last_error: Option<String>) -> Status {
         incarnation: view.copy.incarnation,
         gate_open: view.state.serves(),
         replication,
+        merge: None,
         assignment_error: view.assignment_error.clone(),
+    }
+}
+
+fn said((passed_over, progress): (Unmerged, merge::Progress)) -> Merge {
+    let merge::Progress {
+        owners,
+        done,
+        counts,
+        last_error,
+        ..
+    } = progress;
+    Merge {
+        site: passed_over.site.to_string(),
+        volume: passed_over.volume.0,
+        owners,
+        owners_done: done,
+        folders: counts.folders_made,
+        messages: counts.appended,
+        known: counts.known,
+        expunged: counts.expunged,
+        last_error,
     }
 }
 

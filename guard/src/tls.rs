@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use govuc_wire::tls::{self, ALPN_IMAP, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, Files};
+use govuc_wire::tls::{self, ALPN_IMAP, ALPN_MERGE, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, Files};
 use rustls::{ClientConfig, ServerConfig};
 
 /// How often the files are looked at. The kubelet itself takes up to a minute to bring a changed Secret.
@@ -26,6 +26,7 @@ struct Current {
     /// For dialling the peer's guard.
     sync: Arc<ClientConfig>,
     peer: Arc<ClientConfig>,
+    merge: Arc<ClientConfig>,
 }
 
 type Content = [Vec<u8>; 3];
@@ -66,6 +67,15 @@ impl Tls {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .peer
+            .clone()
+    }
+
+    /// For reading a copy of the peer's that was passed over.
+    pub fn merge(&self) -> Arc<ClientConfig> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .merge
             .clone()
     }
 
@@ -114,8 +124,9 @@ fn parse(directory: &std::path::Path, content: Content) -> Result<Current, Error
     let material = Files::new(directory).load()?;
     Ok(Current {
         content,
-        server: Arc::new(material.server(&[ALPN_IMAP, ALPN_SYNC, ALPN_PEER, ALPN_STATUS])?),
+        server: Arc::new(material.server(&[ALPN_IMAP, ALPN_SYNC, ALPN_PEER, ALPN_MERGE, ALPN_STATUS])?),
         sync: Arc::new(material.client(&[ALPN_SYNC])?),
         peer: Arc::new(material.client(&[ALPN_PEER])?),
+        merge: Arc::new(material.client(&[ALPN_MERGE])?),
     })
 }

@@ -4,12 +4,8 @@ use std::{sync::Arc, time::SystemTime};
 
 use govuc_etcd::Clock;
 use govuc_roles::{
-    Action, Ballot, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, Site, SlotCopy, State,
+    Action, Ballot, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, SlotCopy, State, VolumeId,
     timing::{self, Moment},
-};
-use govuc_wire::{
-    names,
-    token::{Purpose, SessionKey, Subject},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -19,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Slot,
-    drain::{Drain, Logins},
+    drain::Drain,
     engine::Order,
     gate::Gate,
     lease,
+    merge::Merge,
     metrics::{InState, Metrics},
-    relay::{Relay, digest::Login},
+    relay::Relay,
+    tokens::Tokens,
     volume::{self, Volume},
 };
 
@@ -35,6 +33,12 @@ pub enum Message {
     /// The peer's guard offers to sync; it is authenticated.
     Offer {
         ballot: Ballot,
+        answer: oneshot::Sender<Answer>,
+    },
+    /// The peer's guard wants to read what was passed over; it is authenticated.
+    MergeOffer {
+        ballot: Ballot,
+        passed_over: VolumeId,
         answer: oneshot::Sender<Answer>,
     },
     /// The peer's guard hears nothing of etcd; it is authenticated.
@@ -90,7 +94,8 @@ pub struct Turn {
     pub lease: Option<lease::Orders>,
     pub relay: Arc<Relay>,
     pub drain: Arc<Drain>,
-    pub key: Arc<SessionKey>,
+    pub merge: Arc<Merge>,
+    pub tokens: Tokens,
     pub view: watch::Sender<View>,
     pub metrics: Arc<Metrics>,
     /// Up to when the time that the engine is kept waiting has been counted.
@@ -162,7 +167,22 @@ impl Turn {
                         return Ok(());
                     }
                 }
-                Message::Offer { ballot, answer } => self.offer(ballot, answer)?,
+                Message::Offer { ballot, answer } => {
+                    let peer = self.slot.peer.clone();
+                    self.offer(Event::Offered { ballot, peer }, answer)?;
+                }
+                Message::MergeOffer {
+                    ballot,
+                    passed_over,
+                    answer,
+                } => {
+                    let offered = Event::MergeOffered {
+                        ballot,
+                        peer: self.slot.peer.clone(),
+                        passed_over,
+                    };
+                    self.offer(offered, answer)?;
+                }
                 Message::Ask {
                     ballot,
                     in_vain,
@@ -192,9 +212,8 @@ impl Turn {
         }
     }
 
-    fn offer(&mut self, ballot: Ballot, answer: oneshot::Sender<Answer>) -> Result<(), volume::Error> {
-        let peer: Site = self.slot.peer.clone();
-        if let Some(verdict) = self.turn(Event::Offered { ballot, peer })?.offer {
+    fn offer(&mut self, offered: Event, answer: oneshot::Sender<Answer>) -> Result<(), volume::Error> {
+        if let Some(verdict) = self.turn(offered)?.offer {
             let _ = answer.send(Answer {
                 seen: self.machine.highest().ballot,
                 copy: self.volume.copy(),
@@ -224,14 +243,26 @@ impl Turn {
             Action::Record(evidence) => tokio::task::block_in_place(|| self.volume.record(&evidence))?,
             Action::StartEngine(role) => self.order(Order::Start {
                 role,
-                sync_password: self.sync_password(),
+                sync_password: self.tokens.sync(self.machine.highest().ballot.era),
             }),
             Action::StopEngine => self.order(Order::Stop),
             Action::CloseIncoming => {
                 self.incoming.cancel();
                 self.incoming = CancellationToken::new();
             }
-            Action::CloseRelay => self.relay.close(),
+            Action::CloseRelay => {
+                self.merge.end();
+                self.relay.close();
+            }
+            Action::Merge(passed_over) => self.merge.begin(self.machine.highest().ballot, passed_over),
+            Action::Discard => {
+                tokio::task::block_in_place(|| self.volume.discard())?;
+                tracing::warn!(
+                    volume = self.volume.copy().volume.0,
+                    "what this volume had is merged: it is another and an empty one from now on, and the guard starts anew"
+                );
+                verdict.exit = true;
+            }
             Action::Pair => self.relay.pair(self.machine.highest().ballot, self.volume.copy()),
             Action::Admit => verdict.offer = Some(Ok(self.incoming.clone())),
             Action::Refuse(refusal) => verdict.offer = Some(Err(refusal)),
@@ -242,7 +273,9 @@ impl Turn {
             Action::Release => self.ask_etcd(lease::Order::Release),
             Action::AskPeer => self.ask_etcd(lease::Order::AskPeer(self.machine.highest().ballot)),
             Action::AnswerPeer(answer) => verdict.peer = Some(answer),
-            Action::Drain => self.drain.begin(self.logins()),
+            Action::Drain => self
+                .drain
+                .begin(self.tokens.logins(self.machine.highest().ballot.era)),
             Action::Resume => self.drain.give_up(),
             Action::Exit => verdict.exit = true,
         }
@@ -284,6 +317,11 @@ impl Turn {
         self.metrics.lease_left.set(left);
         self.metrics.gate_open.set(i64::from(state.serves()));
         self.metrics.paired.set(i64::from(is_paired(state)));
+        let diverged = self.machine.passed_over().is_some();
+        self.metrics.diverged.set(i64::from(diverged));
+        if !diverged {
+            self.merge.end();
+        }
         self.view.send_if_modified(|view| {
             let before = view.clone();
             if state.serves() && (!before.state.serves() || is_paired(&before.state) != is_paired(state)) {
@@ -312,39 +350,6 @@ impl Turn {
         // Only a machine with leases orders this, and what carries it out lives as long as the process.
         if let Some(lease) = &self.lease {
             lease.send(order);
-        }
-    }
-
-    /// What this primary's engine says at its follower; the follower's guard knows the era from the handshake.
-    fn sync_password(&self) -> String {
-        let subject = Subject {
-            purpose: Purpose::Sync,
-            user: names::SYNC_USER,
-            store: self.slot.store.as_str(),
-            era: self.machine.highest().ballot.era.0,
-        };
-        self.key.mint(subject, 0)
-    }
-
-    /// As whom both engines are asked what they have.
-    fn logins(&self) -> Logins {
-        let subject = Subject {
-            purpose: Purpose::Own,
-            user: names::OPERATOR_USER,
-            store: self.slot.store.as_str(),
-            era: self.machine.highest().ballot.era.0,
-        };
-        let until = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs())
-            + timing::Timing::PROTOCOL.switchover.as_secs();
-        let login = |user: &str, password| Login {
-            user: user.to_owned(),
-            password,
-        };
-        Logins {
-            own: login(names::OPERATOR_USER, self.key.mint(subject, until)),
-            peer: login(names::SYNC_USER, self.sync_password()),
         }
     }
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// The one version of `guard.json` there is.
 const FORMAT: u32 = 1;
+/// Within the volume.
+const ENGINE_DATA: &str = "cyrus";
 
 /// A locked volume, and the content of its `guard.json`.
 pub struct Volume {
@@ -30,6 +32,9 @@ struct Content {
     era: u64,
     term: u64,
     holder: Option<Site>,
+    /// What the engine has there is to be removed, and the volume to become another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    discarding: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +77,17 @@ impl Volume {
                 era: 0,
                 term: 0,
                 holder: None,
+                discarding: false,
             },
             Err(source) => return Err(at(&path)(source)),
         };
+        if content.discarding {
+            empty(&root.join(ENGINE_DATA))?;
+            content = Content {
+                discarding: false,
+                ..content.another()
+            };
+        }
         content.incarnation += 1;
         let mut volume = Self {
             root: root.to_owned(),
@@ -112,16 +125,26 @@ impl Volume {
 
     /// Takes a new id, durably: what this volume once had, it has no more (R7). What it has seen stays seen.
     pub fn become_another(&mut self) -> Result<(), Error> {
+        self.write(self.content.another())
+    }
+
+    /// Decides durably that what the engine has here is of no more use. It is removed when the volume is opened next, as
+    /// another one (R7), before anything else.
+    pub fn discard(&mut self) -> Result<(), Error> {
         self.write(Content {
-            volume: VolumeId(uuid::Uuid::new_v4().to_string()),
-            incarnation: 0,
+            discarding: true,
             ..self.content.clone()
         })
     }
 
     /// Where the engine keeps its data.
     pub fn engine_data(&self) -> PathBuf {
-        self.root.join("cyrus")
+        self.root.join(ENGINE_DATA)
+    }
+
+    /// Where the guard tells what merges have done.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("merges")
     }
 
     fn write(&mut self, content: Content) -> Result<(), Error> {
@@ -139,6 +162,24 @@ impl Volume {
         folder.sync_all().map_err(at(&self.root))?;
         self.content = content;
         Ok(())
+    }
+}
+
+impl Content {
+    fn another(&self) -> Self {
+        Self {
+            volume: VolumeId(uuid::Uuid::new_v4().to_string()),
+            incarnation: 0,
+            ..self.clone()
+        }
+    }
+}
+
+/// A folder that is not there is as good as an empty one.
+fn empty(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -219,6 +260,28 @@ mod tests {
         assert_ne!(volume.copy().volume, first.volume);
         assert_eq!(volume.copy().incarnation, 1);
         assert_eq!(volume.evidence(), seen(4));
+    }
+
+    #[test]
+    fn a_discarded_volume_is_opened_as_another_and_empty_one_that_has_seen_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut volume = Volume::open(folder.path()).unwrap();
+        volume.record(&seen(4)).unwrap();
+        let first = volume.copy();
+        let mail = volume.engine_data().join("spool/1.");
+        fs::create_dir_all(volume.engine_data().join("spool")).unwrap();
+        fs::write(&mail, "mail").unwrap();
+        volume.discard().unwrap();
+        assert_eq!(volume.copy(), first);
+        assert!(mail.exists());
+        drop(volume);
+        let volume = Volume::open(folder.path()).unwrap();
+        assert!(!volume.engine_data().exists());
+        let second = volume.copy();
+        assert_ne!(second.volume, first.volume);
+        assert_eq!((second.incarnation, volume.evidence()), (1, seen(4)));
+        drop(volume);
+        assert_eq!(Volume::open(folder.path()).unwrap().copy().volume, second.volume);
     }
 
     #[test]

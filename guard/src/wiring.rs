@@ -1,6 +1,11 @@
 //! Puts the parts together, and takes them down again.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use govuc_etcd::{Clock, Endpoint, Etcd, Settings, roles::Roles};
 use govuc_roles::{Event, Identity, Machine, Source, record::Session, timing};
@@ -22,6 +27,7 @@ use crate::{
     gate::Gate,
     lease::{Lease, Orders, PeerAnswers},
     listener::Listener,
+    merge::{self, Merge},
     metrics::Metrics,
     probes::{self, Probes},
     process::{self, Processes},
@@ -30,6 +36,7 @@ use crate::{
     source::StaticAssignment,
     status::Reporter,
     tls::{self, Tls},
+    tokens::Tokens,
     turn::{Events, Turn, View},
     volume::{self, Volume},
 };
@@ -124,6 +131,19 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         metrics.clone(),
         matches!(source, Source::Lease(_)),
     ));
+    let tokens = Tokens {
+        key: key.clone(),
+        store: slot.store.clone(),
+    };
+    let merge = Arc::new(Merge {
+        peer: reach_peer()?,
+        imap: arguments.imap,
+        tokens: tokens.clone(),
+        reports: volume.reports(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        state: Mutex::default(),
+    });
     let drain = Drain::new(gate.clone(), relay.clone(), arguments.imap, events.clone());
     let leads = Leads::default();
     let lease = match &config.role {
@@ -166,7 +186,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         lease: lease.clone(),
         relay: relay.clone(),
         drain: Arc::new(drain),
-        key: key.clone(),
+        merge: merge.clone(),
+        tokens,
         view: view_sender,
         metrics: metrics.clone(),
         withheld_since: None,
@@ -189,10 +210,17 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             events: events.clone(),
             lease,
         },
+        merge: merge::incoming::Incoming {
+            store: slot.store.to_string(),
+            engine: arguments.imap,
+            events: events.clone(),
+            metrics: metrics.clone(),
+        },
         reporter: Reporter {
             slot: slot.clone(),
             view: view.clone(),
             relay: relay.clone(),
+            merge: merge.clone(),
         },
         metrics: metrics.clone(),
     });

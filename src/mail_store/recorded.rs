@@ -1,8 +1,8 @@
 //! What etcd has of a store's copies, and what a copy lacks by that: pure.
 
-use govuc_api::{Extent, Lack, PassedOver, RecordedCopies};
+use govuc_api::{Extent, Lack, MergedCopy, PassedOver, RecordedCopies};
 use govuc_etcd::roles::StoreRecords;
-use govuc_roles::record::Unmerged;
+use govuc_roles::record::{Merged, Unmerged};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::{SignedDuration, Timestamp},
@@ -28,6 +28,7 @@ pub fn of(
         peer_volume: state.peer.as_ref().map(|peer| peer.volume.0.clone()),
         behind_since: None,
         passed_over: state.unmerged.as_ref().map(passed_over),
+        merged: state.merged.as_ref().map(merged),
     };
     if recorded.paired {
         return Some(recorded);
@@ -54,6 +55,17 @@ pub fn passed_over(unmerged: &Unmerged) -> PassedOver {
         site: unmerged.site.to_string(),
         volume: unmerged.volume.0.clone(),
         term: number(unmerged.term.0),
+    }
+}
+
+fn merged(merged: &Merged) -> MergedCopy {
+    MergedCopy {
+        site: merged.site.to_string(),
+        volume: merged.volume.0.clone(),
+        folders: number(merged.counts.folders),
+        messages: number(merged.counts.messages),
+        known: number(merged.counts.known),
+        expunged: number(merged.counts.expunged),
     }
 }
 

@@ -8,6 +8,7 @@ use govuc_api::{
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
+use super::merge;
 use crate::{
     conditions::{Conditions, Word, begun, kept},
     maintenance::Held,
@@ -109,6 +110,10 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         Stage::Made(copies) => copies,
     };
     let conditions = conditions.set(types::REPLICATED, replicated([&copies.own, &copies.peer]));
+    let conditions = match merge::word(copies) {
+        Some(word) => conditions.set(types::COPIES_DIVERGED, word),
+        None => conditions,
+    };
     let conditions = match copies.held.word() {
         Some(word) => conditions.set(types::UPGRADE_PENDING, word),
         None => conditions,
@@ -134,6 +139,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         preferred_site: copies.preferred_site.clone(),
         pending: copies.held.pending.clone(),
         failover: copies.failover.clone(),
+        merge: merge::status(copies),
         recorded: copies.recorded.clone(),
         conditions: conditions.finish(),
     }
@@ -158,10 +164,11 @@ fn serves(copies: &Copies) -> Word {
         return Word::no(reasons::STORE_NOT_READY, error.clone());
     }
     match status.role {
-        // Without an engine its pod is never ready.
+        // Its pod is ready, since the primary reads it.
         Role::Follower if status.state == QUARANTINE => Word::no(
             reasons::QUARANTINE,
-            "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is",
+            "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is until \
+             that is merged",
         ),
         _ if !copies.pod_ready => Word::no(reasons::STORE_NOT_READY, "the store's pod is not ready"),
         Role::Primary if status.gate_open => Word::yes(reasons::PRIMARY, "this site's copy takes clients"),
@@ -271,6 +278,7 @@ pub(super) mod tests {
                 since: 0,
                 last_error: None,
             }),
+            merge: None,
             assignment_error: None,
         }
     }

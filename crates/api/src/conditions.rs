@@ -21,6 +21,9 @@ pub mod types {
     pub const CERTIFICATES_VALID: &str = "CertificatesValid";
     /// MailStore: the copy at the other site has all that is stored.
     pub const REPLICATED: &str = "Replicated";
+    /// MailStore: a copy that was passed over by a failover may have mail that the primary lacks, until it is merged; the message
+    /// says how far that is. Absent otherwise.
+    pub const COPIES_DIVERGED: &str = "CopiesDiverged";
     /// Platform, MailStore: something that runs is to be restarted and waits for a maintenance window; the message says what,
     /// why and until when. Absent otherwise.
     pub const UPGRADE_PENDING: &str = "UpgradePending";
@@ -94,6 +97,10 @@ pub mod reasons {
     pub const FOLLOWER: &str = "Follower";
     /// This site's copy was passed over by a failover: it is left as it is until what it has alone is merged.
     pub const QUARANTINE: &str = "Quarantine";
+    /// A copy was passed over by a failover, and the primary has not read it since.
+    pub const AWAITING_COPY: &str = "AwaitingCopy";
+    /// What only a copy has that was passed over is brought to the primary.
+    pub const MERGING: &str = "Merging";
     /// The copies are equal.
     pub const IN_STEP: &str = "InStep";
     /// The copy at the other site may not have all that is stored.

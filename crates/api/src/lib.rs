@@ -14,8 +14,8 @@ pub use agency::{
 };
 pub use mail_store::{
     CopyState, Extent, Failover, FailoverState, FailoverStatus, Lack, MailStore, MailStoreSpec,
-    MailStoreStatus, PassedOver, PreferredSiteStatus, RecordedCopies, Storage, StoreCopy, StoreUse,
-    Switchover, SwitchoverState, SwitchoverStatus,
+    MailStoreStatus, MergeStatus, MergedCopy, PassedOver, PreferredSiteStatus, RecordedCopies, Storage,
+    StoreCopy, StoreUse, Switchover, SwitchoverState, SwitchoverStatus,
 };
 pub use mailbox::{
     FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus,

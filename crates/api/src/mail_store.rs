@@ -149,6 +149,9 @@ pub struct MailStoreStatus {
     /// The failover that was asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<FailoverStatus>,
+    /// How far the merge of a copy is that was passed over by a failover; absent once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeStatus>,
     /// What the roles' etcd has of the copies, as it said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<RecordedCopies>,
@@ -330,6 +333,48 @@ pub struct RecordedCopies {
     /// A copy that was passed over by a failover, and not merged since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<PassedOver>,
+    /// The copy that was passed over and merged last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedCopy>,
+}
+
+/// What became of a copy that was passed over.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MergedCopy {
+    pub site: String,
+    pub volume: String,
+    /// Folders that were made at the primary for it.
+    pub folders: i64,
+    /// Messages that only it had, and the primary has now.
+    pub messages: i64,
+    /// Messages that the primary had, or had had.
+    pub known: i64,
+    /// Messages that had been deleted there.
+    pub expunged: i64,
+}
+
+/// How far the merge of a copy is, as the primary's guard says.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MergeStatus {
+    pub site: String,
+    pub volume: String,
+    /// Accounts that have mail there; absent until that copy is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<i64>,
+    /// Accounts of which the primary has everything.
+    pub owners_done: i64,
+    /// Made at the primary so far.
+    pub folders: i64,
+    pub messages: i64,
+    /// Messages that the primary had, or had had.
+    pub known: i64,
+    /// Messages that had been deleted there.
+    pub expunged: i64,
+    /// Why the last attempt failed, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// A copy that may have stored mail which the primary lacks.

@@ -108,6 +108,7 @@ async fn hold(roles: &Roles, store: &StoreName, site: &str) {
         behind: None,
         hand_over: None,
         unmerged: None,
+        merged: None,
     };
     let reading = roles.read(store, timing::ATTEMPT).await.expect("etcd answers");
     let ttl = Timing::PROTOCOL.ttl;

@@ -40,6 +40,10 @@ pub struct StateRecord {
     /// A volume that may hold stored mail which the holder lacks: it was passed over by a forced or late promotion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmerged: Option<Unmerged>,
+    /// The volume that was `unmerged` last and is not any more: the holder has all that it had. Only by this its slot
+    /// knows that it may forget it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
 }
 
 /// The slot that holds a store.
@@ -78,6 +82,28 @@ pub struct Unmerged {
     pub volume: VolumeId,
     /// The last term that copy served.
     pub term: Term,
+}
+
+/// A copy that was passed over, after its merge.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Merged {
+    pub site: Site,
+    pub volume: VolumeId,
+    pub counts: MergeCounts,
+}
+
+/// What became of what a copy had that was passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MergeCounts {
+    /// Folders that were made for it.
+    pub folders: u64,
+    /// Messages that only it had.
+    pub messages: u64,
+    /// Messages that the holder had, or had had.
+    pub known: u64,
+    /// Messages that were deleted there.
+    pub expunged: u64,
 }
 
 /// `/govuc/stores/X/lease`: attached to the etcd lease that the holder keeps alive.

@@ -48,6 +48,18 @@ pub struct SyncAnswer {
     pub incarnation: u64,
 }
 
+/// What a primary's guard says to the guard of the copy that it has passed over, before it reads what only that copy has
+/// (ALPN `govuc-merge/1`). The answer is a `SyncAnswer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MergeOffer {
+    pub store: String,
+    pub era: u64,
+    pub term: u64,
+    /// The volume that etcd names.
+    pub passed_over: String,
+}
+
 /// What a primary's guard that hears nothing of the roles' etcd asks its follower's (ALPN `govuc-peer/1`, protocol R5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -21,6 +21,9 @@ pub struct Status {
     /// Absent at a follower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Replication>,
+    /// At a primary whose store has a copy that was passed over, until that is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Merge>,
     /// Why the assigned role is not honoured, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignment_error: Option<String>,
@@ -39,6 +42,29 @@ pub struct Replication {
     /// Since when, in Unix seconds.
     pub since: u64,
     /// Why the relay failed last, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// How far the merge of a copy is that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Merge {
+    pub site: String,
+    pub volume: String,
+    /// Whose mail there is; absent until that copy is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<u64>,
+    /// Of whom everything is here.
+    pub owners_done: u64,
+    /// Made here for what it had alone.
+    pub folders: u64,
+    pub messages: u64,
+    /// Messages that were here already, or had been.
+    pub known: u64,
+    /// Messages that had been deleted there.
+    pub expunged: u64,
+    /// Why the last attempt failed, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
@@ -69,6 +95,7 @@ mod tests {
             incarnation: 3,
             gate_open: false,
             replication: None,
+            merge: None,
             assignment_error: None,
         };
         let json = r#"{"store":"mail-1","site":"pdsa2","role":"Follower","state":"Follower","era":1,"term":1,"primary":"pdsa1","volume":"v","incarnation":3,"gateOpen":false}"#;

@@ -17,6 +17,8 @@ pub const ALPN_IMAP: &[u8] = b"govuc-imap/1";
 pub const ALPN_SYNC: &[u8] = b"govuc-sync/1";
 /// A primary's question to its follower while it hears nothing of etcd.
 pub const ALPN_PEER: &[u8] = b"govuc-peer/1";
+/// What a copy has that was passed over, read by the primary's guard.
+pub const ALPN_MERGE: &[u8] = b"govuc-merge/1";
 /// A guard's status, to the operator.
 pub const ALPN_STATUS: &[u8] = b"govuc-status/1";
 

@@ -118,9 +118,20 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_in_quarantine_takes_nothing_and_forgets_nothing() {
+        let cyrus = render(CYRUS_CONF, Role::Quarantined, VALUES).unwrap();
+        assert!(cyrus.contains("imapd"), "{cyrus}");
+        for program in ["lmtpd", "sync_client", "cyr_expire"] {
+            assert!(!cyrus.contains(program), "{program}: {cyrus}");
+        }
+        let imapd = render(IMAPD_CONF, Role::Quarantined, VALUES).unwrap();
+        assert!(!imapd.contains("peer_sync"), "{imapd}");
+    }
+
+    #[test]
     fn no_brace_is_left() {
         for template in [IMAPD_CONF, CYRUS_CONF] {
-            for role in [Role::Primary, Role::Follower] {
+            for role in [Role::Primary, Role::Follower, Role::Quarantined] {
                 let text = render(template, role, VALUES).unwrap();
                 assert!(!text.contains("{{"), "{text}");
             }

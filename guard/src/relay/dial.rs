@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use govuc_roles::{Ballot, SlotCopy, VolumeId, timing};
 use govuc_wire::{
-    preamble::{self, PeerQuestion, PeerReply, SyncAnswer, SyncOffer},
+    preamble::{self, MergeOffer, PeerQuestion, PeerReply, SyncAnswer, SyncOffer},
     tls::is,
 };
 use rustls::ClientConfig;
@@ -49,7 +49,20 @@ pub enum Error {
 impl Peer {
     /// A connection on which the peer's engine speaks next, and the copy it belongs to.
     pub async fn offer(&self, offer: &SyncOffer) -> Result<(TlsStream<TcpStream>, SlotCopy), Error> {
-        let mut stream = self.connect_in_time(self.tls.sync()).await?;
+        self.offered(self.tls.sync(), offer).await
+    }
+
+    /// A connection on which what was passed over can be read.
+    pub async fn offer_merge(&self, offer: &MergeOffer) -> Result<TlsStream<TcpStream>, Error> {
+        Ok(self.offered(self.tls.merge(), offer).await?.0)
+    }
+
+    async fn offered(
+        &self,
+        tls: Arc<ClientConfig>,
+        offer: &impl Serialize,
+    ) -> Result<(TlsStream<TcpStream>, SlotCopy), Error> {
+        let mut stream = self.connect_in_time(tls).await?;
         let answer: SyncAnswer = ask(&mut stream, offer).await?;
         if answer.accepted {
             let copy = SlotCopy {

@@ -4,23 +4,18 @@
 //! modification sequence, and checksums over messages with their flags and annotations; of every user the quota and the
 //! subscriptions.
 
-use std::{collections::BTreeSet, fmt, io};
+use std::{collections::BTreeSet, fmt};
 
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest as sha256};
-use tokio::io::{
-    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    carry::reason,
-    lines::{Lines, Piece},
     record::{self, Record},
+    session::{Error, LONGEST_LINE, Login, Session, quoted},
 };
 
 /// Questions that are asked before the answer to the first one is read. Together they fit into any socket's buffer.
 const AHEAD: usize = 64;
-/// Bytes. An answer has one mailbox a line; the longest part of it is an ACL.
-const LONGEST_LINE: usize = 1024 * 1024;
 /// What is compared of a mailbox. `PARTITION`, times and what belongs to POP3 are left out.
 const OF_MAILBOX: [&str; 12] = [
     "UNIQUEID",
@@ -37,45 +32,13 @@ const OF_MAILBOX: [&str; 12] = [
     "ANNOTATIONS",
 ];
 
-/// How an administrator logs in.
-pub struct Login {
-    pub user: String,
-    /// A token.
-    pub password: String,
-}
-
 /// SHA-256 over the sorted SHA-256 of what is compared, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digest(String);
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the connection failed: {0}")]
-    Connection(#[from] io::Error),
-    #[error("the engine closed the connection")]
-    Closed,
-    /// The beginning of its answer.
-    #[error("the engine refuses: {0}")]
-    Refused(String),
-    #[error("a line of the engine's answer is longer than {LONGEST_LINE} bytes")]
-    Long,
-    #[error("the engine's answer is not understood: {0}")]
-    Record(#[from] record::Error),
-}
-
 /// Asks one engine, from its greeting to the end. Without a bound in time: the caller has one.
 pub async fn digest(stream: impl AsyncRead + AsyncWrite + Unpin, login: Login) -> Result<Digest, Error> {
-    let (reader, writer) = split(stream);
-    let mut session = Session {
-        reader: BufReader::with_capacity(64 * 1024, reader),
-        writer,
-    };
-    session.greeting().await?;
-    let (user, password) = (quoted(&login.user), quoted(&login.password));
-    session
-        .ask(&[format!("LOGIN {user} {password}")], |_| Ok(()))
-        .await?;
-
+    let mut session = Session::log_in(stream, login, LONGEST_LINE).await?;
     let mut questions = BTreeSet::new();
     let everything = [r#"LIST "" "*""#.to_owned()];
     session
@@ -99,9 +62,7 @@ pub async fn digest(stream: impl AsyncRead + AsyncWrite + Unpin, login: Login) -
             })
             .await?;
     }
-    // The engine closes after its answer, which nobody needs.
-    session.writer.write_all(b"Q LOGOUT\r\n").await?;
-    session.writer.flush().await?;
+    session.leave().await?;
     parts.sort_unstable();
     Ok(Digest(hex::encode(sha256(&SHA256, parts.as_flattened()))))
 }
@@ -112,84 +73,8 @@ impl fmt::Display for Digest {
     }
 }
 
-struct Session<R, W> {
-    reader: R,
-    writer: W,
-}
-
-impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
-    async fn greeting(&mut self) -> Result<(), Error> {
-        let line = self.line().await?;
-        if line.starts_with(b"* OK") {
-            Ok(())
-        } else {
-            Err(Error::Refused(reason(&line)))
-        }
-    }
-
-    /// Sends all of them, and gives each untagged line of the answers to `take`.
-    async fn ask(
-        &mut self,
-        commands: &[String],
-        mut take: impl FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let text: String = commands
-            .iter()
-            .enumerate()
-            .map(|(tag, command)| format!("D{tag} {command}\r\n"))
-            .collect();
-        self.writer.write_all(text.as_bytes()).await?;
-        self.writer.flush().await?;
-        for tag in 0..commands.len() {
-            let answered = format!("D{tag} OK");
-            loop {
-                let line = self.line().await?;
-                if line.starts_with(answered.as_bytes()) {
-                    break;
-                }
-                if !line.starts_with(b"* ") || line.starts_with(b"* BYE") {
-                    return Err(Error::Refused(reason(&line)));
-                }
-                take(&line)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// With its literals.
-    async fn line(&mut self) -> Result<Vec<u8>, Error> {
-        let (mut line, mut lines) = (Vec::new(), Lines::default());
-        loop {
-            let begun = line.len();
-            // One byte more than may be tells a line that is too long from one that ends just there.
-            let room = LONGEST_LINE - begun + 1;
-            let room = match lines.literal() {
-                0 => room,
-                left => room.min(usize::try_from(left).unwrap_or(room)),
-            };
-            let mut part = (&mut self.reader).take(room as u64);
-            let length = match lines.literal() {
-                0 => part.read_until(b'\n', &mut line).await?,
-                _ => part.read_to_end(&mut line).await?,
-            };
-            if length == 0 {
-                return Err(Error::Closed);
-            }
-            if line.len() > LONGEST_LINE {
-                return Err(Error::Long);
-            }
-            let mut rest = &line[begun..];
-            while let Some(piece) = lines.next(&mut rest) {
-                if matches!(piece, Piece::Text(_, true)) {
-                    return Ok(line);
-                }
-            }
-        }
-    }
-}
-
 /// What to ask about a mailbox that is listed: about a user everything at once, deleted mailboxes too.
-fn question(name: &str) -> String {
+pub fn question(name: &str) -> String {
     let within = name.strip_prefix("DELETED/").unwrap_or(name);
     match within.strip_prefix("user/") {
         Some(rest) => {
@@ -202,10 +87,6 @@ fn question(name: &str) -> String {
             quoted(&name.replace('.', "^").replace('/', "."))
         ),
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// What counts of one record, if anything does.
@@ -244,7 +125,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use tokio::{io::duplex, time::timeout};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex, split},
+        time::timeout,
+    };
 
     const LISTED: &str = "* LIST () \"/\" user/3f\r\n* LIST () \"/\" user/3f/Sent\r\n* LIST () \"/\" DELETED/user/3f/X/6B\r\n\
                           * LIST () \"/\" {8}\r\nteam/a.b\r\n";
@@ -370,7 +254,7 @@ mod tests {
         let huge = "* LIST () \"/\" {18446744073709551615}\r\n".to_owned() + &"x".repeat(LONGEST_LINE);
         for text in [long, huge] {
             let (found, _) = told("* OK\r\n", &["D0 OK\r\n", &text]).await;
-            assert!(matches!(found, Err(Error::Long)), "{found:?}");
+            assert!(matches!(found, Err(Error::Long(_))), "{found:?}");
         }
         let (near, far) = duplex(100);
         let login = Login {

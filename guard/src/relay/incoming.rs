@@ -100,8 +100,8 @@ impl Incoming {
                 );
                 refuse(&mut stream, say, refusal.to_string()).await;
                 return Err(match refusal {
-                    Refusal::NotFollower(_) | Refusal::Unread(_) => Reason::NotFollower,
                     Refusal::Stale(_) => Reason::Stale,
+                    _ => Reason::NotFollower,
                 });
             }
         };

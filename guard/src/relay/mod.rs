@@ -17,7 +17,8 @@ pub mod incoming;
 mod lines;
 mod outgoing;
 mod pairing;
-mod record;
+pub mod record;
+pub mod session;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -30,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-pub use dial::Peer;
+pub use dial::{Error as DialError, Peer};
 pub use pairing::{Error, FullSync};
 
 use crate::{

@@ -30,23 +30,35 @@ impl<'a> Record<'a> {
         let kind = scan.value()?;
         scan.space();
         let content = scan.0;
-        let mut fields = Vec::new();
-        if let Some(map) = content.strip_prefix(b"%(") {
-            let mut inside = Scan(map.strip_suffix(b")").ok_or(Error::Unfinished)?);
-            while !inside.0.is_empty() {
-                let name = inside.value()?;
-                inside.space();
-                fields.push((name, inside.value()?));
-                inside.space();
-            }
-        } else if !content.starts_with(b"(") {
-            return Ok(None);
+        if content.starts_with(b"%(") {
+            Self::of_map(kind, content).map(Some)
+        } else if content.starts_with(b"(") {
+            Ok(Some(Self {
+                kind,
+                content,
+                fields: Vec::new(),
+            }))
+        } else {
+            Ok(None)
         }
-        Ok(Some(Self {
+    }
+
+    /// Of `%(NAME value …)`, which may be a value of another one.
+    pub fn of_map(kind: &'a [u8], content: &'a [u8]) -> Result<Self, Error> {
+        let map = content.strip_prefix(b"%(").ok_or(Error::Unfinished)?;
+        let mut inside = Scan(map.strip_suffix(b")").ok_or(Error::Unfinished)?);
+        let mut fields = Vec::new();
+        while !inside.0.is_empty() {
+            let name = inside.value()?;
+            inside.space();
+            fields.push((name, inside.value()?));
+            inside.space();
+        }
+        Ok(Self {
             kind,
             content,
             fields,
-        }))
+        })
     }
 
     pub fn value(&self, name: &str) -> Option<&'a [u8]> {
@@ -58,6 +70,18 @@ impl<'a> Record<'a> {
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         self.fields.iter().copied()
     }
+}
+
+/// The values of `(value value …)`.
+pub fn elements(list: &[u8]) -> Result<Vec<&[u8]>, Error> {
+    let inside = list.strip_prefix(b"(").and_then(|rest| rest.strip_suffix(b")"));
+    let mut inside = Scan(inside.ok_or(Error::Unfinished)?);
+    let mut elements = Vec::new();
+    while !inside.0.is_empty() {
+        elements.push(inside.value()?);
+        inside.space();
+    }
+    Ok(elements)
 }
 
 /// The mailbox of `* LIST (flags) "/" name`; nothing if it is another answer.
@@ -156,7 +180,7 @@ fn literal(rest: &[u8]) -> Result<(usize, usize), Error> {
 }
 
 /// What a string stands for.
-fn text(value: &[u8]) -> Result<Vec<u8>, Error> {
+pub fn text(value: &[u8]) -> Result<Vec<u8>, Error> {
     match value {
         [b'{', ..] => {
             let (begin, end) = literal(value)?;

@@ -4,6 +4,7 @@
 // A test says what it found by panicking; clippy excuses that only inside #[test] functions.
 #![allow(clippy::unwrap_used)]
 
+mod forced;
 #[path = "../guard/support/mod.rs"]
 #[allow(dead_code)] // The other tests use more of it.
 mod support;
@@ -349,69 +350,6 @@ fn a_wanted_switchover_leaves_a_receipt_and_is_answered() {
     });
     assert_eq!(outcome.outcome, Outcome::Refused);
     assert_eq!(world.status(&world.two).term, 2);
-}
-
-#[test]
-fn a_copy_that_is_behind_is_promoted_by_force_and_the_lost_primary_is_left_as_it_is() {
-    let mut world = World::behind();
-    let lost = world.status(&world.one).volume;
-    world.one.kill();
-    world.two.start();
-    let want = world.force("op-1", "pdsa2");
-    let status = world.two.wait_for_state(&world.authority, "Alone");
-    assert_eq!((status.role, status.era, status.term), (Role::Primary, 2, 2));
-    assert_eq!(world.two.durable(), (2, 2));
-    let outcome = eventually("an answer", || world.records().outcome).record;
-    assert_eq!(
-        (outcome.operation, outcome.outcome),
-        (want.operation, Outcome::Done)
-    );
-    let state = world.state();
-    assert_eq!(holder(&state), Some("pdsa2"));
-    let unmerged = state.unmerged.unwrap();
-    assert_eq!(
-        (
-            unmerged.site.as_str(),
-            unmerged.volume.0.as_str(),
-            unmerged.term.0
-        ),
-        ("pdsa1", lost.as_str(), 1)
-    );
-
-    // What it has alone is kept: it serves nobody, and nothing is synced over it.
-    let had = world.one.engine.lines().len();
-    world.one.start();
-    world.one.wait_for_state(&world.authority, "Quarantine");
-    for _ in 0..3 {
-        assert!(!world.two.sync(), "the lost primary's copy took a sync");
-        sleep(Timing::PROTOCOL.renew);
-        let returned = world.status(&world.one);
-        assert_eq!(
-            (returned.state.as_str(), returned.role, returned.gate_open),
-            ("Quarantine", Role::Follower, false)
-        );
-    }
-    assert_eq!(world.one.engine.lines().len(), had);
-    assert_eq!(world.one.durable(), (2, 2));
-    assert!(!world.state().paired);
-    assert_eq!(world.status(&world.two).term, 2);
-}
-
-#[test]
-fn a_primary_that_goes_on_when_its_store_is_forced_away_shuts_first() {
-    let mut world = World::behind();
-    let mut user = world.runtime.block_on(world.one.imap(&world.authority));
-    assert_eq!(world.runtime.block_on(line(&mut user)), "* OK ready");
-    // It is there and its peer can't reach it, as when the line between the sites is cut.
-    world.one.signal_alive(Signal::SIGSTOP);
-    world.two.start();
-    sleep(Duration::from_secs(1));
-    world.force("op-1", "pdsa2");
-    world.one.signal_alive(Signal::SIGCONT);
-    assert_eq!(world.runtime.block_on(line(&mut user)), "");
-    let status = world.two.wait_for_state(&world.authority, "Alone");
-    assert_eq!((status.era, status.term), (2, 2));
-    world.one.wait_for_state(&world.authority, "Quarantine");
 }
 
 #[test]

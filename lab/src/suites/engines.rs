@@ -19,7 +19,7 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let images = PassingFolder::new(&paths::cache())?;
     let [cyrus, openldap] = unpacked(["cyrus", "openldap"], &images.path)?;
     patches(report, &cyrus)?;
-    digests(report, &cyrus)?;
+    guard(report, &cyrus)?;
     providers(report, &openldap)?;
     members(report)?;
     images.remove()
@@ -114,8 +114,8 @@ fn patches(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the guard asks a pair of engines.
-fn digests(report: &mut Report, root: &Path) -> anyhow::Result<()> {
+/// What the guard asks and tells a pair of engines.
+fn guard(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     let mut tests = cargo(&[
         "test",
         "--package",
@@ -125,7 +125,7 @@ fn digests(report: &mut Report, root: &Path) -> anyhow::Result<()> {
         "--bin",
         "govuc-guard",
         // The suite `unit` runs the others.
-        "relay::digest::engines",
+        "engines::",
     ]);
     tests.env("GOVUC_CYRUS_ROOT", root);
     super::cargo::test(report, "guard", tests)

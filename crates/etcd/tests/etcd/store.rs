@@ -62,6 +62,7 @@ pub fn claim(name: &str, term: u64) -> StateRecord {
         behind: None,
         hand_over: None,
         unmerged: None,
+        merged: None,
     }
 }
 

@@ -18,7 +18,7 @@ impl Machine {
         (want.change == WantedChange::Force && want.era > last.era).then_some(want)
     }
 
-    fn forced_to(&self, site: &Site) -> bool {
+    pub(super) fn forced_to(&self, site: &Site) -> bool {
         self.forced().is_some_and(|want| want.to == *site)
     }
 
@@ -123,6 +123,10 @@ impl Machine {
             behind: None,
             hand_over: None,
             unmerged,
+            // Its slot may not have read it yet. A holder is not to forget itself.
+            merged: last
+                .and_then(|last| last.merged.clone())
+                .filter(|it| it.volume != self.identity.copy.volume),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Action, Commitment, Machine, State, Transaction};
 use crate::{
     Ballot, SlotCopy,
-    record::{Behind, OutcomeRecord, StateRecord},
+    record::{Behind, Merged, OutcomeRecord, StateRecord, Unmerged},
     timing::Moment,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Tenure {
     pending: Option<Pending>,
     /// An answer to a `want` that the next transaction carries.
     pub(super) outcome: Option<OutcomeRecord>,
+    /// What was passed over is here now, which etcd is to say.
+    merged: Option<Merged>,
     /// Since when the peer has been behind.
     alone_since: Moment,
     engine_up: bool,
@@ -61,6 +63,7 @@ impl Tenure {
             recorded: Recorded::Alone,
             pending: None,
             outcome: None,
+            merged: None,
             alone_since: now,
             engine_up: false,
         }
@@ -82,11 +85,22 @@ impl Machine {
         self.tenure.as_ref().map(|tenure| tenure.deadline)
     }
 
-    /// Whether this slot, as the primary, has passed that copy over.
+    /// What this slot, as the primary, has passed over and may lack.
+    pub fn passed_over(&self) -> Option<&Unmerged> {
+        self.tenure.as_ref()?.state.unmerged.as_ref()
+    }
+
     pub(super) fn has_passed_over(&self, copy: &SlotCopy) -> bool {
-        let state = self.tenure.as_ref().map(|tenure| &tenure.state);
-        let unmerged = state.and_then(|state| state.unmerged.as_ref());
-        unmerged.is_some_and(|passed_over| passed_over.volume == copy.volume)
+        self.passed_over()
+            .is_some_and(|passed_over| passed_over.volume == copy.volume)
+    }
+
+    /// Etcd is told as soon as nothing else is under way.
+    pub(super) fn merged(&mut self, merged: Merged) -> Vec<Action> {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.merged = Some(merged);
+        }
+        Vec::new()
     }
 
     pub(super) fn kept(&mut self, sent: Moment) -> Vec<Action> {
@@ -182,7 +196,7 @@ impl Machine {
         let recorded = self.tenure.as_ref().is_some_and(Tenure::is_recorded_alone);
         if self.state == State::Withholding && recorded {
             self.state = State::Alone;
-            return vec![Action::CloseRelay, Action::Pair];
+            return self.pair_anew();
         }
         Vec::new()
     }
@@ -256,6 +270,7 @@ impl Machine {
     /// The transaction that the state asks for, one at a time.
     pub(super) fn next_transaction(&mut self, now: Moment) -> Option<Action> {
         let behind = self.behind_now(now);
+        let merged = self.merged_now();
         let tenure = self.tenure.as_mut()?;
         if self.register.committing || tenure.state.ballot() != self.highest.ballot {
             return None;
@@ -279,6 +294,7 @@ impl Machine {
                 state.holder = None;
                 state.hand_over.clone_from(&self.leaving.as_ref()?.receipt);
             }
+            State::Alone if merged.is_some() => (state.unmerged, state.merged) = (None, merged),
             State::Alone if behind.is_some() => state.behind = behind,
             State::Alone | State::Paired(_) if tenure.outcome.is_some() => {}
             _ => return None,
@@ -298,6 +314,16 @@ impl Machine {
         });
         self.register.committing = true;
         Some(Action::Commit(transaction))
+    }
+
+    /// What is to be recorded as merged.
+    fn merged_now(&self) -> Option<Merged> {
+        let tenure = self.tenure.as_ref()?;
+        let passed_over = tenure.state.unmerged.as_ref()?;
+        tenure
+            .merged
+            .clone()
+            .filter(|merged| merged.volume == passed_over.volume)
     }
 
     /// How far the peer is behind, when that is to be recorded.

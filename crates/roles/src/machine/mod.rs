@@ -108,6 +108,12 @@ impl Machine {
             }
             Event::AskedInVain(ballot) => self.asked(now, ballot, true),
             Event::Offered { ballot, peer } => self.offered(now, ballot, &peer),
+            Event::MergeOffered {
+                ballot,
+                peer,
+                passed_over,
+            } => self.merge_offered(now, ballot, &peer, &passed_over),
+            Event::Merged(merged) => self.merged(merged),
             Event::Seen(ballot) if ballot > self.highest.ballot => {
                 self.superseded(now, Evidence { ballot, holder: None })
             }
@@ -177,7 +183,9 @@ impl Machine {
             | State::Draining(_)
             | State::Demoting => self.fence(Some(record)),
             // A lease that was asked for under less is given back when it comes.
-            State::Candidate | State::Fenced | State::Quarantine => vec![record],
+            State::Candidate | State::Fenced => vec![record],
+            // It is read for who was the primary.
+            State::Quarantine => vec![Action::CloseIncoming, record],
         }
     }
 
@@ -197,15 +205,18 @@ impl Machine {
             let release = self.tenure.take().map(|_| Action::Release);
             return release.into_iter().chain([Action::Exit]).collect();
         }
+        if self.is_discarded() {
+            return vec![Action::Discard];
+        }
         if self.is_quarantined() {
             self.state = State::Quarantine;
-            return Vec::new();
+            return vec![Action::StartEngine(Role::Quarantined)];
         }
         let role = self.role();
         self.since = now;
         self.state = match role {
             Role::Primary => State::Promoting,
-            Role::Follower => State::Follower,
+            Role::Follower | Role::Quarantined => State::Follower,
         };
         vec![Action::StartEngine(role)]
     }
@@ -239,7 +250,7 @@ impl Machine {
         match (&self.source, &self.state) {
             (Source::Assignment, State::Paired(_)) => {
                 self.state = State::Alone;
-                vec![Action::CloseRelay, Action::Pair]
+                self.pair_anew()
             }
             // Shut, nothing can be stored that the follower lacks.
             (Source::Lease(_), State::Draining(_)) if self.terminating => self.fence(None),
@@ -291,12 +302,27 @@ impl Machine {
     /// The engine is up, and it is recorded that the peer may lack something.
     fn serve(&mut self, deadline: Option<Moment>) -> Vec<Action> {
         self.state = State::Alone;
-        vec![Action::OpenGate { deadline }, Action::Pair]
+        let mut actions = vec![Action::OpenGate { deadline }];
+        actions.extend(self.reach_peer());
+        actions
+    }
+
+    fn pair_anew(&self) -> Vec<Action> {
+        let mut actions = vec![Action::CloseRelay];
+        actions.extend(self.reach_peer());
+        actions
+    }
+
+    /// The peer takes no sync before its copy is merged, if it is the one that was passed over.
+    fn reach_peer(&self) -> impl Iterator<Item = Action> + use<> {
+        let merge = self.passed_over().cloned().map(Action::Merge);
+        merge.into_iter().chain([Action::Pair])
     }
 
     fn engine_down(&mut self, now: Moment) -> Vec<Action> {
         match self.state {
-            State::Boot | State::Quarantine => Vec::new(),
+            State::Boot => Vec::new(),
+            State::Quarantine => vec![Action::StartEngine(Role::Quarantined)],
             State::Follower | State::Candidate => vec![Action::StartEngine(self.role())],
             State::Promoting => {
                 self.engine_is_gone();
@@ -327,8 +353,8 @@ impl Machine {
     fn terminate(&mut self, now: Moment) -> Vec<Action> {
         self.terminating = true;
         match &self.state {
-            State::Boot | State::Quarantine => vec![Action::Exit],
-            State::Follower | State::Candidate => {
+            State::Boot => vec![Action::Exit],
+            State::Follower | State::Candidate | State::Quarantine => {
                 self.state = State::Fenced;
                 vec![Action::CloseIncoming, Action::StopEngine]
             }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Action, LeasePolicy, Machine, PeerAnswer, Reading, Source, State};
+use super::{Action, LeasePolicy, Machine, PeerAnswer, Reading, Refusal, Role, Source, State};
 use crate::{
-    Ballot, Evidence, Stale,
+    Ballot, Evidence, Site, Stale, VolumeId,
     record::{OperationId, StateRecord},
     timing::{Moment, Timing},
 };
@@ -86,6 +86,20 @@ impl Machine {
         unmerged.is_some_and(|passed_over| passed_over.volume == self.identity.copy.volume)
     }
 
+    /// Whether etcd says that the primary has all that this copy had when it was passed over.
+    pub(super) fn is_merged(&self) -> bool {
+        let mine = &self.identity.copy.volume;
+        let Some(state) = self.register.state().filter(|_| !self.register.regressed) else {
+            return false;
+        };
+        let holds = state.holder.as_ref().is_some_and(|holder| holder.volume == *mine);
+        let passed_over = state.unmerged.as_ref().is_some_and(|it| it.volume == *mine);
+        let merged = state.merged.as_ref().is_some_and(|it| it.volume == *mine);
+        // A copy that is in step has what this one had and more.
+        let in_step = state.peer.as_ref().is_some_and(|peer| peer.volume == *mine);
+        merged && !holds && !passed_over && !in_step
+    }
+
     /// Whether this copy was passed over when `ballot` was acquired, or etcd may say so and this slot has not read it.
     pub(super) fn may_be_unmerged(&self, ballot: Ballot) -> bool {
         let unread = self.register.state().is_none_or(|state| state.ballot() < ballot);
@@ -134,15 +148,50 @@ impl Machine {
         match self.state {
             State::Boot => actions.extend(self.settle(now)),
             // By way of Fenced, where the engine's end is waited for.
-            State::Follower if self.is_quarantined() => {
-                self.state = State::Fenced;
-                actions.extend([Action::CloseIncoming, Action::StopEngine]);
+            State::Follower if self.is_quarantined() || self.is_discarded() => {
+                actions.extend(self.leave_engine());
             }
-            State::Quarantine if !self.is_quarantined() => actions.extend(self.settle(now)),
+            State::Quarantine if !self.is_quarantined() => actions.extend(self.leave_engine()),
             _ => {}
         }
         actions.extend(self.wanted(now));
         actions.extend(self.candidate(now));
+        actions
+    }
+
+    /// Whether this copy is to be forgotten. A person may decide for it all the same.
+    pub(super) fn is_discarded(&self) -> bool {
+        self.role() == Role::Follower && self.is_merged() && !self.forced_to(&self.identity.site)
+    }
+
+    fn leave_engine(&mut self) -> [Action; 2] {
+        self.state = State::Fenced;
+        [Action::CloseIncoming, Action::StopEngine]
+    }
+
+    /// The peer reads what this copy has that it may lack, and nobody else does.
+    pub(super) fn merge_offered(
+        &mut self,
+        now: Moment,
+        ballot: Ballot,
+        peer: &Site,
+        passed_over: &VolumeId,
+    ) -> Vec<Action> {
+        let mut actions = match self.highest.admit(ballot, peer) {
+            Ok(Some(more)) if more.ballot > self.highest.ballot => self.superseded(now, more),
+            Ok(_) => Vec::new(),
+            Err(stale) => return vec![Action::Refuse(stale.into())],
+        };
+        let read = self.register.state().map(StateRecord::ballot);
+        actions.push(if self.state != State::Quarantine {
+            Action::Refuse(Refusal::NotQuarantined(self.state.clone()))
+        } else if read != Some(ballot) {
+            Action::Refuse(Refusal::Unread(ballot))
+        } else if *passed_over != self.identity.copy.volume || !self.is_unmerged() {
+            Action::Refuse(Refusal::NotPassedOver)
+        } else {
+            Action::Admit
+        });
         actions
     }
 

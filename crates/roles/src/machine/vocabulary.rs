@@ -3,8 +3,10 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Assignment, Ballot, Era, Evidence, Site, SlotCopy, Stale,
-    record::{HandOver, LeaseRecord, OperationId, OutcomeRecord, Session, StateRecord, Want},
+    Assignment, Ballot, Era, Evidence, Site, SlotCopy, Stale, VolumeId,
+    record::{
+        HandOver, LeaseRecord, Merged, OperationId, OutcomeRecord, Session, StateRecord, Unmerged, Want,
+    },
     timing::{Moment, Timing},
 };
 
@@ -43,6 +45,8 @@ pub enum Role {
     Primary,
     /// Takes only sync.
     Follower,
+    /// Takes nothing, forgets nothing, and is read.
+    Quarantined,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +73,8 @@ pub enum State {
     Demoting,
     /// Serves no more; the engine is on its way down.
     Fenced,
-    /// This copy may hold stored mail that the primary lacks: it is left as it is until it is merged.
+    /// This copy may hold stored mail that the primary lacks: it is left as it is, and read by the primary, until it is
+    /// merged.
     Quarantine,
 }
 
@@ -117,6 +122,14 @@ pub enum Event {
     AskedInVain(Ballot),
     /// The peer's guard, authenticated, offers to sync as this ballot's holder.
     Offered { ballot: Ballot, peer: Site },
+    /// The peer's guard, authenticated, holds this ballot and wants to read what it says that it has passed over.
+    MergeOffered {
+        ballot: Ballot,
+        peer: Site,
+        passed_over: VolumeId,
+    },
+    /// The primary has all that this copy had, which was seen to be so.
+    Merged(Merged),
     /// The peer's guard, authenticated, has seen this ballot.
     Seen(Ballot),
     /// The engine greets on loopback.
@@ -169,9 +182,13 @@ pub enum Action {
     /// Try to bring the peer in step, again and again, until `Synced` or `CloseRelay`. With a lease, what fails after
     /// `Synced` leaves the engine without an answer until `CloseRelay` (R2).
     Pair,
-    /// Take the offered sync connection.
+    /// Try to bring what only this copy has over from the peer's site, again and again, until `Merged` or `CloseRelay`.
+    Merge(Unmerged),
+    /// Forget all that this copy has, durably, and end the process: the next one has another volume, an empty one (R7).
+    Discard,
+    /// Take the offered connection.
     Admit,
-    /// Refuse the offered sync connection.
+    /// Refuse the offered connection.
     Refuse(Refusal),
     /// Say that the source of the role is behind what this volume has seen.
     Distrust(Stale),
@@ -232,6 +249,10 @@ pub enum Refusal {
     /// A full sync would make this copy the same as the other, and what only it has would be lost.
     #[error("this slot has not read of {0} in etcd, which says whether its copy was passed over")]
     Unread(Ballot),
+    #[error("this slot is {0}, and what was passed over is read in Quarantine only")]
+    NotQuarantined(State),
+    #[error("etcd does not say that this copy was passed over by who asks")]
+    NotPassedOver,
 }
 
 /// A planned hand-over under way.

@@ -180,18 +180,19 @@ fn a_lease_that_was_free_when_etcd_fell_silent_is_not_asked_for() {
 fn a_copy_that_was_passed_over_goes_into_quarantine_until_it_is_merged() {
     let passed_over = Etcd::of_the_peer().with(|state| state.unmerged = Some(unmerged(me(), "mine", 3)));
     let slot = follower().expect_read(&passed_over, &[CloseIncoming, StopEngine], State::Fenced);
-    let slot = slot.expect(Event::EngineDown, &[], State::Quarantine);
+    let slot = slot.expect(
+        Event::EngineDown,
+        &[StartEngine(Role::Quarantined)],
+        State::Quarantine,
+    );
     let offer = Event::Offered {
         ballot: Ballot::new(1, 4),
         peer: peer(),
     };
     let refusal = Refusal::NotFollower(State::Quarantine);
     let slot = slot.expect(offer, &[Refuse(refusal)], State::Quarantine);
-    slot.expect_read(
-        &Etcd::of_the_peer(),
-        &[StartEngine(Role::Follower)],
-        State::Follower,
-    );
+    let slot = slot.expect_read(&Etcd::of_the_peer(), &[CloseIncoming, StopEngine], State::Fenced);
+    slot.expect(Event::EngineDown, &[StartEngine(Role::Follower)], State::Follower);
 }
 
 #[test]

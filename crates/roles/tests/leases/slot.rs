@@ -90,6 +90,7 @@ pub fn state_of_the_peer() -> StateRecord {
         behind: None,
         hand_over: None,
         unmerged: None,
+        merged: None,
     }
 }
 
@@ -104,6 +105,7 @@ pub fn my_state() -> StateRecord {
         behind: None,
         hand_over: None,
         unmerged: None,
+        merged: None,
     }
 }
 

@@ -118,7 +118,7 @@ fn a_forced_copy_takes_what_nobody_holds_and_says_whom_it_passes_over() {
     slot.tell(Event::EngineDown);
     let actions = slot.tell(Event::EngineUp(govuc_roles::Role::Primary));
     let told = |action: &govuc_roles::Action| matches!(action, Commit(it) if it.outcome.as_ref().is_some_and(|it| it.outcome == Outcome::Done));
-    assert!(told(&actions[2]), "{actions:?}");
+    assert!(actions.iter().any(told), "{actions:?}");
 }
 
 #[test]
@@ -160,17 +160,26 @@ fn a_person_may_choose_a_copy_in_quarantine() {
         &[CloseIncoming, StopEngine],
         State::Fenced,
     );
-    let slot = slot.expect(Event::EngineDown, &[], State::Quarantine);
+    let slot = slot.expect(
+        Event::EngineDown,
+        &[StartEngine(govuc_roles::Role::Quarantined)],
+        State::Quarantine,
+    );
     let asked = passed_over(Etcd::free()).wants(force(me()));
+    let slot = slot.expect_read(&asked, &[CloseIncoming, StopEngine], State::Fenced);
+    let slot = slot.expect(
+        Event::EngineDown,
+        &[StartEngine(govuc_roles::Role::Follower)],
+        State::Follower,
+    );
     let actions = [
-        StartEngine(govuc_roles::Role::Follower),
         CloseIncoming,
         Acquire {
             revision: 40,
             state: forced(Some(("theirs", 4))),
         },
     ];
-    slot.expect_read(&asked, &actions, State::Candidate);
+    slot.expect(Event::Tick, &actions, State::Candidate);
 }
 
 /// Neither the copy that gave the store nor the one it was given to is left.

@@ -15,7 +15,7 @@ use crate::{
     faults::{Kind, Rules},
     model::{Also, Model, Start, Step},
     mutants::Mutant,
-    properties::{NO_OVERLAP, NOTHING_LOST, ONE_GATE, RECORD_FIRST, STEADY},
+    properties::{KEPT, NO_OVERLAP, NOTHING_LOST, ONE_GATE, RECORD_FIRST, STEADY},
     slot::{At, Slot},
     world::World,
 };
@@ -136,6 +136,14 @@ fn no_two_faults_of_the_network_do_harm() {
     check(what, model(rules(2, kinds)), 100_000);
 }
 
+/// The copy that was passed over comes back, is merged and filled anew.
+#[test]
+#[ignore = "takes minutes and gigabytes: cargo lab campaign model"]
+fn no_forced_failover_loses_more_than_etcd_says() {
+    let what = "two faults of the line, or a forced failover";
+    check(what, model(rules(2, &[Kind::Link, Kind::Force])), 10_000);
+}
+
 /// R5, also when etcd comes back after the lease has run out there, or as it once was.
 #[test]
 fn the_loss_of_etcd_stops_nothing() {
@@ -198,6 +206,7 @@ fn no_two_faults_of_any_kind_do_harm_where_a_follower_may_be_behind() {
 #[case::deadline_from_answer(Mutant::DeadlineFromAnswer, 2, &[Kind::Answer, Kind::Pause], ONE_GATE)]
 #[case::promise_forgotten(Mutant::PromiseForgotten, 3, &[Kind::Etcd, Kind::Crash, Kind::Force], ONE_GATE)]
 #[case::late_transaction(Mutant::LateTransaction, 3, &[Kind::Link, Kind::Answer], RECORD_FIRST)]
+#[case::merge_skipped(Mutant::MergeSkipped, 2, &[Kind::Link, Kind::Force], KEPT)]
 fn without_one_of_its_rules_harm_is_found(
     #[case] mutant: Mutant,
     #[case] faults: u8,

@@ -22,6 +22,8 @@ pub enum Mutant {
     PromiseForgotten,
     /// A transaction that was given up is carried out after a later one.
     LateTransaction,
+    /// A copy is called merged without having been read.
+    MergeSkipped,
 }
 
 impl Mutant {
@@ -41,6 +43,7 @@ impl Mutant {
             Mutant::SyncSkipped => "the follower is called equal without having been made so (R2)",
             Mutant::DeadlineFromAnswer => "the deadline counts from when the answer came (R9)",
             Mutant::PromiseForgotten => "a restarted follower acquires at once (R5)",
+            Mutant::MergeSkipped => "a copy that was passed over is called merged without having been read",
             Mutant::LateTransaction => "etcd carries out a transaction that was given up after a later one",
         }
     }

@@ -15,6 +15,7 @@ pub enum Breach {
     NotRecorded,
     NotDurable,
     NotAsItWas,
+    Discarded,
     // What the machine owes those who carry its actions out.
     TwoEngines,
     NoEngine,
@@ -40,6 +41,7 @@ pub const ONE_GATE: &str = "one gate passes at a time";
 pub const RECORD_FIRST: &str = "what one copy lacks is recorded before it is answered";
 pub const DURABLE_FIRST: &str = "evidence is on disk before it is acted on";
 pub const AS_IT_WAS: &str = "a hand-over that is given up leaves everything as it was";
+pub const KEPT: &str = "nothing is discarded that is nowhere else";
 pub const IN_ORDER: &str = "engines and transactions come one at a time";
 
 pub const STEADY: &str = "the primary serves all the time";
@@ -66,6 +68,7 @@ pub fn always() -> Vec<Property<Model>> {
         Property::always(AS_IT_WAS, |_, world: &World| {
             !world.breaches.has(Breach::NotAsItWas)
         }),
+        Property::always(KEPT, |_, world: &World| !world.breaches.has(Breach::Discarded)),
         Property::always(IN_ORDER, |_, world: &World| {
             !(world.breaches.has(Breach::TwoEngines)
                 || world.breaches.has(Breach::NoEngine)

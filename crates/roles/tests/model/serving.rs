@@ -1,6 +1,9 @@
 //! What clients, engines and the relay between two engines do.
 
-use govuc_roles::{Ballot, Event, Role, SlotCopy};
+use govuc_roles::{
+    Ballot, Event, Role, SlotCopy,
+    record::{MergeCounts, Merged},
+};
 
 use crate::{
     mail::Whereabouts,
@@ -91,6 +94,9 @@ impl Turn<'_> {
             peer: at.site(),
         };
         let ballot = guard.machine.highest().ballot;
+        if self.merge(at, ballot) {
+            return;
+        }
         let replies = self.step(at.peer(), offer);
         let copy = self.world.slot(at.peer()).volume.copy.clone();
         let Some(peer) = self.world.guard_mut(at.peer()) else {
@@ -104,6 +110,34 @@ impl Turn<'_> {
             peer.incoming = Some(ballot);
             self.synced(at, copy);
         }
+    }
+
+    /// Whether the copy that this slot has passed over was read, and all that only it had is here.
+    fn merge(&mut self, at: At, ballot: Ballot) -> bool {
+        let passed_over = self.world.guard(at).and_then(|guard| guard.machine.passed_over());
+        let Some(passed_over) = passed_over.cloned() else {
+            return false;
+        };
+        let offer = Event::MergeOffered {
+            ballot,
+            peer: at.site(),
+            passed_over: passed_over.volume.clone(),
+        };
+        let admitted = self.step(at.peer(), offer).admitted;
+        let peer = self.world.guard(at.peer());
+        if !admitted || peer.is_none_or(|peer| peer.engine != Engine::Up(Role::Quarantined)) {
+            return false;
+        }
+        if !self.is(Mutant::MergeSkipped) {
+            self.world.mail.synced(at.peer());
+        }
+        let merged = Merged {
+            site: passed_over.site,
+            volume: passed_over.volume,
+            counts: MergeCounts::default(),
+        };
+        self.tell(at, Event::Merged(merged));
+        true
     }
 
     fn synced(&mut self, at: At, copy: SlotCopy) {

@@ -124,6 +124,9 @@ impl Turn<'_> {
             Action::CloseIncoming => guard.incoming = None,
             Action::CloseRelay => self.close_relay(at, Relay::Shut),
             Action::Pair => guard.relay = Relay::Trying,
+            // Whoever is Trying does.
+            Action::Merge(_) => {}
+            Action::Discard => self.discard(at),
             Action::Admit => {
                 replies.admitted = true;
                 if !durable {
@@ -163,6 +166,19 @@ impl Turn<'_> {
             Action::Resume => guard.draining = false,
             Action::Exit => self.exit(at),
         }
+    }
+
+    /// (8) The copy is emptied, and known to have been.
+    fn discard(&mut self, at: At) {
+        if self.world.mail.only_at(at) {
+            self.world.breaches.add(Breach::Discarded);
+        }
+        let slot = self.world.slot_mut(at);
+        let evidence = slot.volume.evidence.clone();
+        slot.emptied(at, false);
+        slot.volume.evidence = evidence;
+        self.world.volume_gone(at);
+        self.exit(at);
     }
 
     /// (5) What the machine knows is on its disk.

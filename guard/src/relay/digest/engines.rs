@@ -1,140 +1,37 @@
-//! Digests of two real engines, which the suite `engines` gives the image of Cyrus in `GOVUC_CYRUS_ROOT`.
-
-use std::{
-    env,
-    io::{BufRead, BufReader as SyncBufReader, Write},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
-
-use tempfile::TempDir;
-use tokio::net::UnixStream;
+//! Digests of two real engines.
 
 use super::*;
+use crate::engines::{OPERATOR, Pair, USER, login};
 
-const USER: &str = "3f0c2a10-5f0e-4c1b-9d2a-0123456789ab";
-const OPERATOR: &str = "govuc-operator";
-const PASSWORD: &str = "secret";
 const MESSAGE: &str = "{17+}\r\nSubject: a\r\n\r\nb\r\n";
 
-/// A primary and a follower with a relay between them.
-struct Pair {
-    child: Child,
-    tasks: Option<ChildStdin>,
-    ended: SyncBufReader<ChildStdout>,
-    sockets: TempDir,
+async fn digests(pair: &Pair) -> [Digest; 2] {
+    let mut both = Vec::new();
+    for (slot, user) in [("primary", OPERATOR), ("follower", "govuc-sync")] {
+        both.push(digest(pair.connect(slot).await, login(user)).await.unwrap());
+    }
+    both.try_into().unwrap()
 }
 
-struct Imap(UnixStream);
-
-impl Pair {
-    fn start() -> Self {
-        let root = env::var_os("GOVUC_CYRUS_ROOT").expect("GOVUC_CYRUS_ROOT");
-        let sockets = TempDir::new().unwrap();
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/cyrus/tests/pair");
-        let mut child = Command::new(program)
-            .arg(root)
-            .arg(sockets.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut pair = Self {
-            tasks: child.stdin.take(),
-            ended: SyncBufReader::new(child.stdout.take().unwrap()),
-            child,
-            sockets,
-        };
-        pair.wait_for("ready");
-        pair
-    }
-
-    fn wait_for(&mut self, expected: &str) {
-        let mut line = String::new();
-        self.ended.read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), expected);
-    }
-
-    fn carry_out(&mut self, tasks: &[&str]) {
-        for task in tasks {
-            let to = self.tasks.as_mut().unwrap();
-            writeln!(to, "{task}").unwrap();
-            self.wait_for("ok");
-        }
-    }
-
-    async fn connect(&self, slot: &str) -> UnixStream {
-        UnixStream::connect(self.sockets.path().join(slot)).await.unwrap()
-    }
-
-    async fn imap(&self, slot: &str, user: &str) -> Imap {
-        let mut imap = Imap(self.connect(slot).await);
-        imap.run(&format!("LOGIN {user} {PASSWORD}")).await;
-        imap
-    }
-
-    async fn digests(&self) -> [Digest; 2] {
-        let mut both = Vec::new();
-        for (slot, user) in [("primary", OPERATOR), ("follower", "govuc-sync")] {
-            let login = Login {
-                user: user.to_owned(),
-                password: PASSWORD.to_owned(),
-            };
-            both.push(digest(self.connect(slot).await, login).await.unwrap());
-        }
-        both.try_into().unwrap()
-    }
-
-    async fn assert_equal(&self, after: &str) {
-        let [primary, follower] = self.digests().await;
-        assert_eq!(primary, follower, "{after}");
-        assert_eq!(
-            [primary, follower],
-            self.digests().await,
-            "asking changes something"
-        );
-    }
-
-    async fn assert_different(&self, after: &str) {
-        let [primary, follower] = self.digests().await;
-        assert_ne!(primary, follower, "{after}");
-    }
+async fn assert_equal(pair: &Pair, after: &str) {
+    let [primary, follower] = digests(pair).await;
+    assert_eq!(primary, follower, "{after}");
+    assert_eq!(
+        [primary, follower],
+        digests(pair).await,
+        "asking changes something"
+    );
 }
 
-impl Drop for Pair {
-    fn drop(&mut self) {
-        // It ends with its input, and takes the engines with it.
-        drop(self.tasks.take());
-        let _ = self.child.wait();
-    }
-}
-
-impl Imap {
-    async fn run(&mut self, command: &str) {
-        self.0
-            .write_all(format!("T {command}\r\n").as_bytes())
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        let answer = loop {
-            let mut byte = [0];
-            assert_eq!(self.0.read(&mut byte).await.unwrap(), 1, "{command}");
-            answer.push(byte[0]);
-            if byte[0] == b'\n' {
-                let line = String::from_utf8(std::mem::take(&mut answer)).unwrap();
-                if line.starts_with("T ") {
-                    break line;
-                }
-            }
-        };
-        assert!(answer.starts_with("T OK"), "{command}: {answer}");
-    }
+async fn assert_different(pair: &Pair, after: &str) {
+    let [primary, follower] = digests(pair).await;
+    assert_ne!(primary, follower, "{after}");
 }
 
 #[tokio::test]
 async fn both_are_equal_when_they_are_in_step_and_differ_after_any_change() {
     let mut pair = Pair::start();
-    pair.assert_equal("two new engines").await;
+    assert_equal(&pair, "two new engines").await;
 
     let append = |folder: &str| format!("APPEND {folder} {MESSAGE}");
     let mut ours = pair.imap("primary", USER).await;
@@ -148,7 +45,7 @@ async fn both_are_equal_when_they_are_in_step_and_differ_after_any_change() {
     ] {
         ours.run(command).await;
     }
-    pair.assert_equal("what was stored while the link was up").await;
+    assert_equal(&pair, "what was stored while the link was up").await;
     let changes = [
         (USER, append("INBOX")),
         (USER, "STORE 1 +FLAGS (\\Answered)".to_owned()),
@@ -192,19 +89,22 @@ async fn both_are_equal_when_they_are_in_step_and_differ_after_any_change() {
         if *user == USER { &mut ours } else { &mut admin }
             .run(command)
             .await;
-        pair.assert_different(command).await;
+        assert_different(&pair, command).await;
         pair.carry_out(&["heal", "replay-log", "full-sync"]);
-        pair.assert_equal(command).await;
+        assert_equal(&pair, command).await;
     }
 
     let mut theirs = pair.imap("follower", USER).await;
     theirs.run("SELECT INBOX").await;
     theirs.run("STORE 1 +FLAGS (theirs)").await;
-    pair.assert_different("a flag that only the follower has").await;
+    assert_different(&pair, "a flag that only the follower has").await;
     pair.carry_out(&["full-sync"]);
-    pair.assert_equal("the full sync behind it").await;
+    assert_equal(&pair, "the full sync behind it").await;
     theirs.run("CREATE Theirs").await;
     pair.carry_out(&["full-sync"]);
-    pair.assert_different("a folder that only the follower has, which a full sync leaves there")
-        .await;
+    assert_different(
+        &pair,
+        "a folder that only the follower has, which a full sync leaves there",
+    )
+    .await;
 }

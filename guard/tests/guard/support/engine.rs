@@ -1,5 +1,5 @@
 //! An engine of a few lines: it greets, keeps what it is sent, and answers every line with `OK <line>`, and who asks what it
-//! has, that it has nothing.
+//! has, that it has nothing but what a test has given it.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Mutex},
     thread,
 };
+
+const COMMANDS: [&str; 5] = ["LOGIN", "LIST", "SYNCGET", "SYNCAPPLY", "SYNCRESTORE"];
 
 /// Where it listens lives in the test's process; the guard starts a `master` that only waits.
 pub struct Engine {
@@ -20,6 +22,15 @@ pub struct Engine {
 struct Shared {
     lines: Mutex<Vec<String>>,
     open: Mutex<Vec<TcpStream>>,
+    has: Mutex<Vec<Has>>,
+}
+
+/// A line that it says to who asks so.
+struct Has {
+    asked: &'static str,
+    line: &'static str,
+    /// Only once something was said to it that has this in it.
+    after: &'static str,
 }
 
 impl Engine {
@@ -39,6 +50,11 @@ impl Engine {
 
     pub fn lines(&self) -> Vec<String> {
         self.shared.lines.lock().unwrap().clone()
+    }
+
+    /// Whoever asks what begins with `asked` is told this line, once it was said something with `after` in it.
+    pub fn has(&self, asked: &'static str, line: &'static str, after: &'static str) {
+        self.shared.has.lock().unwrap().push(Has { asked, line, after });
     }
 
     /// Writes to every connection that is open; true if there was one.
@@ -78,6 +94,16 @@ read -t 10 -r answer <&3
 }
 
 impl Shared {
+    fn told(&self, asked: &str) -> String {
+        let lines = self.lines.lock().unwrap();
+        let has = self.has.lock().unwrap();
+        let told = has.iter().filter(|has| {
+            asked.starts_with(has.asked)
+                && (has.after.is_empty() || lines.iter().any(|line| line.contains(has.after)))
+        });
+        told.map(|has| format!("* {}\r\n", has.line)).collect()
+    }
+
     fn talk(&self, mut stream: TcpStream) {
         if stream.write_all(b"* OK ready\r\n").is_err() {
             return;
@@ -85,11 +111,11 @@ impl Shared {
         self.open.lock().unwrap().push(stream.try_clone().unwrap());
         let reader = BufReader::new(stream.try_clone().unwrap());
         for line in reader.lines().map_while(Result::ok) {
-            // What it has, as a hand-over asks: nothing.
+            // What it has, as a hand-over and a merge ask.
             let answer = match line.split_once(' ') {
                 Some((tag, "LOGOUT")) => format!("* BYE\r\n{tag} OK\r\n"),
-                Some((tag, asked)) if asked.starts_with("LOGIN") || asked.starts_with("LIST") => {
-                    format!("{tag} OK\r\n")
+                Some((tag, asked)) if COMMANDS.iter().any(|known| asked.starts_with(known)) => {
+                    format!("{}{tag} OK\r\n", self.told(asked))
                 }
                 _ => format!("OK {line}\r\n"),
             };
