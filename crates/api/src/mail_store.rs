@@ -408,7 +408,7 @@ pub enum CopyState {
     Alone,
     /// Takes what the primary sends.
     Follower,
-    /// It was passed over by a failover and may have mail that the primary lacks: it is left as it is.
+    /// It was passed over by a failover and may have mail that the primary lacks: that is merged, and then the copy is made anew.
     Quarantine,
     /// Does not serve, or does not answer.
     Unknown,

@@ -78,8 +78,8 @@ impl fmt::Display for Receipt {
         if let Some(PassedOver { site, volume, term }) = &self.passed_over {
             write!(
                 f,
-                "\n  passed over: the copy at {site} (volume {volume}, last served in term {term}). It is left as it is when it \
-                 comes back; keep it"
+                "\n  passed over: the copy at {site} (volume {volume}, last served in term {term}). What it has alone is \
+                 merged when it comes back; keep it until then"
             )?;
         }
         Ok(())
@@ -123,7 +123,7 @@ mod tests {
             "era 2, term 5",
             "since noon",
             "copy at pdsa1 (volume a",
-            "keep it",
+            "keep it until then",
         ] {
             assert!(text.contains(part), "without {part:?}: {text}");
         }

@@ -53,7 +53,8 @@ pub async fn the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_los
         }
         ensure!(
             start.elapsed() < MADE,
-            "{left} has made no mailbox after {MADE:?}"
+            "{left} has made no mailbox after {MADE:?}: {:?}",
+            said(service, left)
         );
         tokio::time::sleep(PERIOD).await;
     };
@@ -126,8 +127,20 @@ fn lead(service: &Service, asked: Site) -> anyhow::Result<String> {
 }
 
 fn ready(service: &Service, asked: Site) -> anyhow::Result<String> {
+    shown(
+        service,
+        asked,
+        r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#,
+    )
+}
+
+/// For whoever has to find out why.
+fn said(service: &Service, asked: Site) -> anyhow::Result<String> {
+    shown(service, asked, "jsonpath={.status}")
+}
+
+fn shown(service: &Service, asked: Site, path: &str) -> anyhow::Result<String> {
     let namespace = format!("agency-{}", FARID.agency);
-    let path = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
     let words = ["-n", &namespace, "get", "mailbox", FARID.mailbox, "-o", path];
     Ok(service.kubectl.run(asked, &words)?)
 }

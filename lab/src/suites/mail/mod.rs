@@ -91,10 +91,10 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 faults::mail_goes_on_without_operators,
                 faults::mail_goes_on_without_an_api_server,
                 rotation::guards_show_their_new_certificates,
+                lead::the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_lost,
                 fencing::an_older_term_is_refused,
                 fencing::another_parts_certificate_is_refused,
                 fencing::higher_evidence_shuts_the_gate,
-                lead::the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_lost,
             ]
         );
     }
