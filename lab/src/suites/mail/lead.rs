@@ -82,6 +82,15 @@ pub async fn the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_los
         tokio::time::sleep(PERIOD).await;
     }
     ensure!(lead(service, left)? == left.name(), "{lost} took the lead back");
+    let door = service.door(lost).await?;
+    let start = Instant::now();
+    while let Err(error) = door.imap(FARID.login()).await {
+        ensure!(
+            start.elapsed() < MADE,
+            "nobody gets in by the door of {lost}: {error:#}"
+        );
+        tokio::time::sleep(PERIOD).await;
+    }
     Ok(format!(
         "{left} led after {led:.0} s and had made the mailbox after {made:.0} s; {lost} came back and follows"
     ))

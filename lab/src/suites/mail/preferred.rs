@@ -20,6 +20,8 @@ pub async fn a_store_follows_its_preferred_site(service: &Service) -> anyhow::Re
         "pdsa1" => (Site::Pdsa1, Site::Pdsa2),
         _ => (Site::Pdsa2, Site::Pdsa1),
     };
+    // An earlier check may have left it elsewhere, and there it stays until the wish changes.
+    prefer(service, &store, from, &Site::DATA_CENTRES).await?;
     let before = term(service, &store).await?;
     let there = prefer(service, &store, to, &Site::DATA_CENTRES).await?;
     in_step(service, &store).await?;
