@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU8, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -172,6 +173,21 @@ impl Testbed {
     /// Stops a member where it is: its connections stay, and nothing is answered.
     pub fn freeze(&self, member: usize) {
         self.signal(member, Signal::SIGSTOP);
+        // Each of its threads stops for itself, and until then one may still answer.
+        while !self.stands_still(member) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn stands_still(&self, member: usize) -> bool {
+        let threads = format!("/proc/{}/task", self.pid(member));
+        let threads = fs::read_dir(threads).expect("the member runs");
+        threads.map_while(Result::ok).all(|thread| {
+            // A thread that has ended meanwhile has no more to say. The state is the field after the name.
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_none_or(|(_, fields)| fields.starts_with('T'))
+        })
     }
 
     /// Lets a frozen member go on.
