@@ -7,6 +7,7 @@ use govuc_roles::{
     Action, Ballot, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, SlotCopy, State, VolumeId,
     timing::{self, Moment},
 };
+use govuc_wire::preamble::SyncAnswer;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time,
@@ -62,6 +63,20 @@ pub struct Answer {
     pub copy: SlotCopy,
     /// Until when the connection may live, if it is admitted.
     pub verdict: Result<CancellationToken, Refusal>,
+}
+
+impl Answer {
+    /// As the guard that is admitted is told it.
+    pub fn admitted(&self) -> SyncAnswer {
+        SyncAnswer {
+            accepted: true,
+            reason: None,
+            era: self.seen.era.0,
+            term: self.seen.term.0,
+            volume: self.copy.volume.0.clone(),
+            incarnation: self.copy.incarnation,
+        }
+    }
 }
 
 /// Sends to the turn, which lives as long as the guard.

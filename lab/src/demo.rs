@@ -128,14 +128,7 @@ async fn lose_and_regain(service: &Service, start: Instant) -> anyhow::Result<Ve
     up::revive(&service.lab, lost).await?;
     store::in_step(service, &store).await?;
     let caught_up = plug.elapsed().as_secs_f64();
-    service.kubectl.govuc(&[
-        "switchover",
-        &store,
-        "--to",
-        lost.name(),
-        "--context",
-        left.name(),
-    ])?;
+    store::switch_over(service, &store, lost, left).await?;
     steps.push(Step {
         what: format!("{lost} is back"),
         outcome: format!("it had caught up after {caught_up:.0} s, and {store} was moved to it"),

@@ -79,20 +79,24 @@ impl Lead {
 mod tests {
     use super::*;
 
-    #[test]
-    fn without_a_witness_the_first_site_leads_whoever_looks() {
-        let platform: Platform = serde_yaml::from_str(
+    fn platform(roles: &str) -> Platform {
+        let text = format!(
             r#"
             apiVersion: 1govuc.gov.my/v1alpha1
             kind: Platform
-            metadata: {name: platform}
+            metadata: {{name: platform}}
             spec:
               domain: 1govuc.gov.my
-              sites: [{name: pdsa1, gateway: "a:8443"}, {name: pdsa2, gateway: "b:8443"}]
-            "#,
-        )
-        .unwrap();
-        let office = Office::default();
+              sites: [{{name: pdsa1, gateway: "a:8443"}}, {{name: pdsa2, gateway: "b:8443"}}]
+              roles: {roles}
+            "#
+        );
+        serde_yaml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn without_a_witness_the_first_site_leads_whoever_looks() {
+        let (platform, office) = (platform("{mode: TwoSite}"), Office::default());
         let [one, two] = ["pdsa1", "pdsa2"].map(|own| Lead::of(&platform, own, &office));
         assert_eq!((one.site(), two.site()), (Some("pdsa1"), Some("pdsa1")));
         assert_eq!((one.term, two.term), (Some(ASSIGNED_TERM), None));
@@ -100,18 +104,7 @@ mod tests {
 
     #[test]
     fn with_a_witness_nobody_leads_by_its_place() {
-        let platform: Platform = serde_yaml::from_str(
-            r#"
-            apiVersion: 1govuc.gov.my/v1alpha1
-            kind: Platform
-            metadata: {name: platform}
-            spec:
-              domain: 1govuc.gov.my
-              sites: [{name: pdsa1, gateway: "a:8443"}, {name: pdsa2, gateway: "b:8443"}]
-              roles: {mode: Witness, witness: {endpoint: "w:8443"}}
-            "#,
-        )
-        .unwrap();
+        let platform = platform(r#"{mode: Witness, witness: {endpoint: "w:8443"}}"#);
         assert_eq!(Lead::of(&platform, "pdsa1", &Office::default()), Lead::default());
     }
 }

@@ -5,7 +5,7 @@ use govuc_etcd::{
     roles::{Reading, StoreRecords},
 };
 use govuc_roles::{
-    record::{EraRecord, Outcome, OutcomeRecord, Want},
+    record::{EraRecord, OperationId, Outcome, OutcomeRecord, Want},
     timing::Timing,
 };
 use k8s_openapi::jiff::Timestamp;
@@ -38,6 +38,15 @@ pub enum Step {
     },
     /// Answers in the place of the guards, none of which did.
     GiveUp { asked: Revision, outcome: OutcomeRecord },
+}
+
+impl Step {
+    pub fn operation(&self) -> &OperationId {
+        match self {
+            Step::Ask { want, .. } | Step::Force { want, .. } => &want.operation,
+            Step::GiveUp { outcome, .. } => &outcome.operation,
+        }
+    }
 }
 
 /// Until when guards may begin, in Unix seconds, if whoever asks waits until `not_after`.

@@ -94,7 +94,7 @@ pub async fn on(
     let mut switchover = previous.switchover;
     if let Some(asked) = &object.spec.switchover {
         let next = switchover::next(asked, switchover.as_ref(), &sides, now);
-        if is_carried_out(records, next.step.as_ref(), &asked.id).await {
+        if is_carried_out(records, next.step.as_ref()).await {
             switchover = Some(next.status);
         } else {
             // Asked or not: the next look at etcd tells.
@@ -105,10 +105,8 @@ pub async fn on(
     let may_begin = windows.may_begin(now).map_err(|wait| wait.why);
     let preferred = &object.spec.preferred_site;
     let next = preferred::next(preferred, preferred_site.as_ref(), &sides, may_begin, now);
-    let operation = next.status.switchover.as_ref();
-    let operation = operation.map_or("none", |attempt| attempt.id.as_str());
     // Otherwise asked or not: if it was, the next attempt finds it under way.
-    if is_carried_out(records, next.step.as_ref(), operation).await {
+    if is_carried_out(records, next.step.as_ref()).await {
         preferred_site = Some(next.status);
     }
     let mut failover = previous.failover;
@@ -121,7 +119,7 @@ pub async fn on(
             recorded: recorded.as_ref(),
         };
         let next = failover::next(asked, failover.as_ref(), &known, now);
-        failover = Some(if is_carried_out(records, next.step.as_ref(), &asked.id).await {
+        failover = Some(if is_carried_out(records, next.step.as_ref()).await {
             next.status
         } else {
             next.not_passed_on(failover.as_ref())
@@ -136,11 +134,11 @@ pub async fn on(
 }
 
 /// Whether what is to be written into etcd is there; true when nothing is to be.
-async fn is_carried_out(records: Option<&Records>, step: Option<&Step>, operation: &str) -> bool {
+async fn is_carried_out(records: Option<&Records>, step: Option<&Step>) -> bool {
     let (Some(records), Some(step)) = (records, step) else {
         return true;
     };
-    let store = &records.store;
+    let (store, operation) = (&records.store, &step.operation().0);
     match records.carry_out(step).await {
         Ok(()) => {
             tracing::info!(%store, operation, ?step, "what was asked of the store is passed on");

@@ -1,6 +1,6 @@
 //! The stores that a command is about, and asking something of one.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use govuc_api::{MailStore, PLATFORM, Platform, RolesMode};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
@@ -8,10 +8,14 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{ListParams, Patch, PatchParams},
 };
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::contexts::Context;
+use super::{
+    contexts::Context,
+    output::{self, Format},
+};
 
 const POLL: Duration = Duration::from_millis(250);
 
@@ -38,6 +42,14 @@ pub enum Error {
     TwoSite,
 }
 
+/// How what became of stores is shown.
+pub struct Shown<'a> {
+    pub format: Option<Format>,
+    /// One was named: as data it is no list.
+    pub one: bool,
+    pub to: &'a str,
+}
+
 /// What is asked of a store: the field of its spec, and what it says.
 pub struct Wish<'a> {
     pub field: &'static str,
@@ -47,6 +59,37 @@ pub struct Wish<'a> {
     pub to: &'a str,
     /// The guards are given this long to begin.
     pub begin: Duration,
+}
+
+impl Shown<'_> {
+    /// As text those that are told, as data all.
+    pub fn print<T: Serialize + Display>(
+        &self,
+        items: &[T],
+        is_told: impl Fn(&T) -> bool,
+    ) -> Result<(), output::Error> {
+        match (self.format, items) {
+            (None, []) => println!("every store is at {} already", self.to),
+            (None, items) => items
+                .iter()
+                .filter(|item| is_told(item))
+                .for_each(|item| println!("{item}")),
+            (format, [item]) if self.one => output::print(format, item, "")?,
+            (format, items) => output::print(format, &items, "")?,
+        }
+        Ok(())
+    }
+
+    /// The end of a command. What was not done is given back: it is told as the command's error.
+    pub fn conclude<T: Serialize + Display>(
+        &self,
+        receipts: &[T],
+        is_done: impl Fn(&T) -> bool,
+    ) -> Result<Vec<String>, output::Error> {
+        self.print(receipts, &is_done)?;
+        let not_done = receipts.iter().filter(|receipt| !is_done(receipt));
+        Ok(not_done.map(T::to_string).collect())
+    }
 }
 
 pub async fn platform(context: &Context) -> Result<Platform, Error> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     contexts::{self, Context},
     output::{self, Format},
-    stores::{self, Wish, missing, read, span, tenths},
+    stores::{self, Shown, Wish, missing, read, span, tenths},
 };
 use crate::{conditions, controller::chain};
 
@@ -114,35 +114,16 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         receipts = all => receipts,
         _ = signal::ctrl_c() => return Err(Error::Interrupted { operation }),
     };
-    print(&arguments, &receipts)?;
-    let not_moved: Vec<String> = receipts
-        .iter()
-        .filter(|receipt| receipt.state != SwitchoverState::Done)
-        .map(Receipt::to_string)
-        .collect();
+    let shown = Shown {
+        format: arguments.output,
+        one: arguments.store.is_some(),
+        to: &arguments.to,
+    };
+    let not_moved = shown.conclude(&receipts, |receipt| receipt.state == SwitchoverState::Done)?;
     if not_moved.is_empty() {
         Ok(())
     } else {
         Err(Error::NotMoved(not_moved))
-    }
-}
-
-fn print(arguments: &Arguments, receipts: &[Receipt]) -> Result<(), output::Error> {
-    if arguments.output.is_none() {
-        if receipts.is_empty() {
-            println!("every store is at {} already", arguments.to);
-        }
-        // What did not move is told as the command's error.
-        for receipt in receipts {
-            if receipt.state == SwitchoverState::Done {
-                println!("{receipt}");
-            }
-        }
-        return Ok(());
-    }
-    match receipts {
-        [receipt] if arguments.store.is_some() => output::print(arguments.output, receipt, ""),
-        receipts => output::print(arguments.output, &receipts, ""),
     }
 }
 

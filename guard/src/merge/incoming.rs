@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use govuc_roles::{Ballot, Refusal, VolumeId, timing};
-use govuc_wire::preamble::{self, MergeOffer, SyncAnswer};
+use govuc_wire::preamble::{self, MergeOffer};
 use tokio::{
     io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split},
     net::TcpStream,
@@ -13,7 +13,8 @@ use tokio::{
 
 use crate::{
     metrics::{Kind, Metrics, Reason},
-    turn::{Answer, Events, Message},
+    relay::incoming::refuse,
+    turn::{Events, Message},
 };
 
 /// What changes nothing.
@@ -45,28 +46,25 @@ impl Incoming {
             answer: sender,
         });
         // The turn answers every offer; without it the process is ending.
-        let Answer { seen, copy, verdict } = answer.await.map_err(|_| Reason::NotPassedOver)?;
-        let (reason, ended) = match &verdict {
-            Ok(_) => (None, None),
-            Err(refusal) => (Some(refusal.to_string()), Some(why(refusal))),
+        let answer = answer.await.map_err(|_| Reason::NotPassedOver)?;
+        let say = answer.admitted();
+        let until = match answer.verdict {
+            Ok(until) => until,
+            Err(refusal) => {
+                refuse(&mut stream, say, refusal.to_string()).await;
+                return Err(why(&refusal));
+            }
         };
-        let say = SyncAnswer {
-            accepted: verdict.is_ok(),
-            reason,
-            era: seen.era.0,
-            term: seen.term.0,
-            volume: copy.volume.0,
-            incarnation: copy.incarnation,
+        let engine = match TcpStream::connect(self.engine).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                refuse(&mut stream, say, format!("the engine is away: {error}")).await;
+                return Err(Reason::Engine);
+            }
         };
         preamble::write(&mut stream, &say)
             .await
             .map_err(|_| Reason::Preamble)?;
-        let Ok(until) = verdict else {
-            return Err(ended.unwrap_or(Reason::NotPassedOver));
-        };
-        let engine = TcpStream::connect(self.engine)
-            .await
-            .map_err(|_| Reason::Engine)?;
         let _counted = self.metrics.carry(Kind::Merge);
         tokio::select! {
             biased;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     metrics::{Kind, Metrics, Reason},
-    turn::{Answer, Events, Message},
+    turn::{Events, Message},
 };
 
 pub struct Incoming {
@@ -64,16 +64,9 @@ impl Incoming {
             answer: sender,
         });
         // The turn answers every offer; without it the process is ending.
-        let Answer { seen, copy, verdict } = answer.await.map_err(|_| Reason::NotFollower)?;
-        let say = SyncAnswer {
-            accepted: true,
-            reason: None,
-            era: seen.era.0,
-            term: seen.term.0,
-            volume: copy.volume.0,
-            incarnation: copy.incarnation,
-        };
-        let (until, mut engine) = match verdict.map(|until| self.join(&offer, until)) {
+        let answer = answer.await.map_err(|_| Reason::NotFollower)?;
+        let say = answer.admitted();
+        let (until, mut engine) = match answer.verdict.map(|until| self.join(&offer, until)) {
             Ok(None) => {
                 refuse(
                     &mut stream,
@@ -151,7 +144,8 @@ impl Incoming {
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncWrite + Unpin), answer: SyncAnswer, reason: String) {
+/// Says why instead.
+pub(crate) async fn refuse(stream: &mut (impl AsyncWrite + Unpin), answer: SyncAnswer, reason: String) {
     let answer = SyncAnswer {
         accepted: false,
         reason: Some(reason),

@@ -25,6 +25,25 @@ pub async fn primary(service: &Service, store: &str) -> anyhow::Result<String> {
     Ok(primary.context("the store has no primary")?.to_owned())
 }
 
+/// `kubectl govuc switchover` in the cluster of `at`; gives the receipt.
+pub async fn switch_over(service: &Service, store: &str, to: Site, at: Site) -> anyhow::Result<String> {
+    let (kubectl, store) = (service.kubectl.clone(), store.to_owned());
+    let told = tokio::task::spawn_blocking(move || {
+        let words = [
+            "switchover",
+            &store,
+            "--to",
+            to.name(),
+            "--context",
+            at.name(),
+            "-o",
+            "json",
+        ];
+        kubectl.govuc(&words)
+    });
+    Ok(told.await??)
+}
+
 /// How often a copy was made the primary, as the first cluster says.
 pub async fn term(service: &Service, store: &str) -> anyhow::Result<u64> {
     let data = object(service, store, Site::Pdsa1).await?;

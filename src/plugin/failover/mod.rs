@@ -4,7 +4,6 @@ mod prospect;
 mod receipt;
 
 use std::{
-    fmt,
     io::{self, IsTerminal, Write},
     time::Duration,
 };
@@ -12,7 +11,6 @@ use std::{
 use clap::{ArgGroup, Args};
 use futures::{StreamExt, stream};
 use govuc_api::{FailoverState, FailoverStatus, MailStore};
-use serde::Serialize;
 use tokio::{signal, time::Instant};
 use uuid::Uuid;
 
@@ -23,7 +21,7 @@ use self::{
 use super::{
     contexts::{self, Context},
     output::{self, Format},
-    stores::{self, Wish, span, tenths},
+    stores::{self, Shown, Wish, span, tenths},
 };
 use crate::controller::chain;
 
@@ -109,9 +107,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             (store, prospect)
         })
         .collect();
+    let shown = Shown {
+        format: arguments.output,
+        one: arguments.store.is_some(),
+        to: &arguments.to,
+    };
     if arguments.dry_run {
         let prospects: Vec<&Prospect> = chosen.iter().map(|(_, prospect)| prospect).collect();
-        return Ok(print(&arguments, &prospects, |_| true)?);
+        return Ok(shown.print(&prospects, |_| true)?);
     }
     for (_, prospect) in &chosen {
         eprintln!("{prospect}");
@@ -135,37 +138,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         let message = prospect.refusal.clone().unwrap_or_default();
         Receipt::of(prospect, &operation, FailoverState::Refused, message)
     }));
-    // What was not done is told as the command's error.
-    print(&arguments, &receipts, |receipt| {
-        receipt.state == FailoverState::Done
-    })?;
-    let not_done: Vec<String> = receipts
-        .iter()
-        .filter(|receipt| receipt.state != FailoverState::Done)
-        .map(Receipt::to_string)
-        .collect();
+    let not_done = shown.conclude(&receipts, |receipt| receipt.state == FailoverState::Done)?;
     if not_done.is_empty() {
         Ok(())
     } else {
         Err(Error::NotMoved(not_done))
     }
-}
-
-fn print<T: Serialize + fmt::Display>(
-    arguments: &Arguments,
-    items: &[T],
-    shown: impl Fn(&T) -> bool,
-) -> Result<(), output::Error> {
-    match (arguments.output, items) {
-        (None, []) => println!("every store is at {} already", arguments.to),
-        (None, items) => items
-            .iter()
-            .filter(|item| shown(item))
-            .for_each(|item| println!("{item}")),
-        (format, [item]) if arguments.store.is_some() => output::print(format, item, "")?,
-        (format, items) => output::print(format, &items, "")?,
-    }
-    Ok(())
 }
 
 /// Has a person at a terminal type the word.

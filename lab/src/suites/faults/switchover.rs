@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 
 use super::observer::{Observer, other};
 use super::trial::Seen;
+use crate::service::store::switch_over;
 
 /// What people may notice of a switchover.
 const SWITCHOVER: Duration = Duration::from_secs(10);
@@ -17,23 +18,10 @@ pub async fn a_store_is_switched_over(observer: &Observer) -> anyhow::Result<See
         .trial("switchover", async |trial| {
             let from = trial.before[0].site;
             let to = other(from);
-            let (kubectl, store) = (observer.service.kubectl.clone(), observer.stores[0].clone());
             let start = Instant::now();
-            tokio::task::spawn_blocking(move || {
-                let words = [
-                    "switchover",
-                    &store,
-                    "--to",
-                    to.name(),
-                    "--context",
-                    from.name(),
-                    "-o",
-                    "json",
-                ];
-                kubectl.govuc(&words)
-            })
-            .await?
-            .with_context(|| format!("switchover to {to}"))?;
+            switch_over(&observer.service, &observer.stores[0], to, from)
+                .await
+                .with_context(|| format!("switchover to {to}"))?;
             let took = start.elapsed().as_secs_f64();
             tokio::time::sleep(AFTER).await;
             ensure!(

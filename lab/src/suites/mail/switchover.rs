@@ -14,7 +14,7 @@ use crate::fault;
 use crate::network::{Line, Site};
 use crate::service::mail::{self, Message};
 use crate::service::people::{ALI, SITI};
-use crate::service::store::{IN_STEP, in_step, object, primary, replicated, term};
+use crate::service::store::{IN_STEP, in_step, object, primary, replicated, switch_over, term};
 use crate::service::{Door, Person, Service};
 
 const PERIOD: Duration = Duration::from_millis(300);
@@ -36,13 +36,13 @@ pub async fn a_store_moves_and_moves_back_under_load(service: &Service) -> anyho
         let incoming = Message::new(ALI, SITI, "Semasa pertukaran / During a switchover")?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let asked = Instant::now();
-        let moving = govuc(service, &store, to, from);
+        let moving = switch_over(service, &store, to, from);
         let sending = async {
             tokio::time::sleep(Duration::from_millis(700)).await;
             mail::send(&door, ALI, SITI, &incoming).await
         };
         let (receipt, sent) = tokio::join!(moving, sending);
-        let receipt: Value = serde_json::from_str(&receipt??)?;
+        let receipt: Value = serde_json::from_str(&receipt?)?;
         sent?;
         let arrived = mail::read(&door, SITI, &incoming).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -80,7 +80,7 @@ pub async fn what_can_not_move_is_refused_and_stays(service: &Service) -> anyhow
     in_step(service, &store).await?;
     let (from, to) = sides(service, &store).await?;
     let before = term(service, &store).await?;
-    refused(govuc(service, &store, from, from).await?, "already")?;
+    refused(switch_over(service, &store, from, from).await, "already")?;
     let nowhere = service
         .kubectl
         .govuc(&["switchover", &store, "--to", "pdsa9", "--context", "pdsa1"]);
@@ -91,7 +91,7 @@ pub async fn what_can_not_move_is_refused_and_stays(service: &Service) -> anyhow
     })?;
     let behind = async {
         replicated(service, &store, from, "False").await?;
-        refused(govuc(service, &store, to, from).await?, "NotInStep")?;
+        refused(switch_over(service, &store, to, from).await, "NotInStep")?;
         // Past the command's own look, the guard says the same.
         let wish = serde_json::json!({"spec": {"switchover": {
             "id": "by-hand", "to": to.name(), "notAfter": "2099-01-01T00:00:00Z",
@@ -139,10 +139,10 @@ pub async fn of_two_at_once_each_ends_in_a_word(service: &Service) -> anyhow::Re
     in_step(service, &store).await?;
     let (from, to) = sides(service, &store).await?;
     let (one, two) = tokio::join!(
-        govuc(service, &store, to, Site::Pdsa1),
-        govuc(service, &store, to, Site::Pdsa2)
+        switch_over(service, &store, to, Site::Pdsa1),
+        switch_over(service, &store, to, Site::Pdsa2)
     );
-    let ended = [one?, two?];
+    let ended = [one, two];
     let done = ended.iter().filter(|ended| ended.is_ok()).count();
     ensure!(done == 1, "{done} of two are done: {ended:?}");
     let word = ended
@@ -156,29 +156,10 @@ pub async fn of_two_at_once_each_ends_in_a_word(service: &Service) -> anyhow::Re
         "the other says {word}"
     );
     in_step(service, &store).await?;
-    govuc(service, &store, from, from).await??;
+    switch_over(service, &store, from, from).await?;
     in_step(service, &store).await?;
     let last = word.lines().last().unwrap_or_default().trim().to_owned();
     Ok(format!("one was done; the other: {last}"))
-}
-
-/// `kubectl govuc switchover` in the cluster of `at`.
-async fn govuc(service: &Service, store: &str, to: Site, at: Site) -> anyhow::Result<anyhow::Result<String>> {
-    let (kubectl, store) = (service.kubectl.clone(), store.to_owned());
-    Ok(tokio::task::spawn_blocking(move || {
-        let words = [
-            "switchover",
-            &store,
-            "--to",
-            to.name(),
-            "--context",
-            at.name(),
-            "-o",
-            "json",
-        ];
-        kubectl.govuc(&words).map_err(anyhow::Error::from)
-    })
-    .await?)
 }
 
 fn refused(outcome: anyhow::Result<String>, because: &str) -> anyhow::Result<()> {
