@@ -12,6 +12,8 @@ mod fakes;
 mod fixtures;
 mod golden;
 mod golden_platform;
+mod mailbox_lead;
+mod mailboxes;
 mod manifests;
 mod reconcile_agency;
 mod reconcile_mailbox;
