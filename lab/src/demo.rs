@@ -102,7 +102,7 @@ async fn choose_password(service: &Service, person: Person) -> anyhow::Result<St
 }
 
 /// Pulls the plug of the site that serves the second person's store; mail goes on at the other one, with all that was
-/// stored. Then the site comes back, catches up, and is given its store again.
+/// stored. Then the site comes back, catches up, is given its store again, and lets people in.
 async fn lose_and_regain(service: &Service, start: Instant) -> anyhow::Result<Vec<Step>> {
     let (from, to) = (people::ALI, people::SITI);
     let (lost, left) = (Site::Pdsa2, Site::Pdsa1);
@@ -129,9 +129,14 @@ async fn lose_and_regain(service: &Service, start: Instant) -> anyhow::Result<Ve
     store::in_step(service, &store).await?;
     let caught_up = plug.elapsed().as_secs_f64();
     store::switch_over(service, &store, lost, left).await?;
+    // Its pods have other addresses now, and its cluster takes a moment to bring people to these.
+    read_at_last(&service.door(lost).await?, to, &before).await?;
+    let open = plug.elapsed().as_secs_f64();
     steps.push(Step {
         what: format!("{lost} is back"),
-        outcome: format!("it had caught up after {caught_up:.0} s, and {store} was moved to it"),
+        outcome: format!(
+            "it had caught up after {caught_up:.0} s, has {store} again, and people came in by its door after {open:.0} s"
+        ),
     });
     Ok(steps)
 }
