@@ -195,10 +195,12 @@ fn remove_abandoned(base: &Path) {
     }
 }
 
-/// Five ports that nobody has: all are held until the last is known, so that none is given twice.
+/// Five ports that nobody has: all are held until the last is known, so that none is given twice. They are below those at
+/// which connections begin (`ip_local_port_range`), or one could be taken before the program listens.
 fn free_ports() -> anyhow::Result<Ports> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held: Vec<TcpListener> = (0..5).map(|_| listen()).collect::<Result<_, _>>()?;
+    let first = 10_000 + (std::process::id() % 20_000) as u16;
+    let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
+    let held: Vec<TcpListener> = (first..32_000).filter_map(listen).take(5).collect();
     let ports: Vec<u16> = held
         .iter()
         .map(|held| Ok(held.local_addr()?.port()))

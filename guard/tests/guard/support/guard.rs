@@ -3,11 +3,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
     thread,
 };
 
@@ -48,16 +51,21 @@ pub struct Slot {
 
 /// Two slots whose guards know each other, none of them running.
 pub fn slots(authority: &Authority) -> (Slot, Slot) {
-    let (one, two) = (free(), free());
+    let (one, two) = (own(), own());
     (
         Slot::new(authority, "pdsa1", "pdsa2", one, two),
         Slot::new(authority, "pdsa2", "pdsa1", two, one),
     )
 }
 
-/// A port nobody has; a guard that is started again needs the same one.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address nobody else has; a guard that is started again needs the same one. A port of `127.0.0.1` that was free when it
+/// was asked for can be the near end of somebody's connection when the guard listens; connections never begin at these.
+fn own() -> SocketAddr {
+    static GIVEN: AtomicU8 = AtomicU8::new(1);
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    let host = GIVEN.fetch_add(1, Ordering::Relaxed);
+    assert!(host != u8::MAX, "254 addresses are enough for one run");
+    SocketAddr::from(([127, 192 + high % 63, low, host], 1993))
 }
 
 impl Slot {
@@ -72,7 +80,7 @@ impl Slot {
         let slot = Self {
             site,
             address,
-            probes: free(),
+            probes: own(),
             engine: Engine::new(),
             volume: root.path().join("volume"),
             log: Arc::default(),
