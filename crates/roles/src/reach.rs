@@ -49,6 +49,7 @@ mod tests {
     #[case::the_last_answer_counts(&[Some(100), Some(105), None], 160, false)]
     #[case::it_stood_still(&[Some(100)], 1000, false)]
     #[case::answered_again(&[Some(100), None, Some(200)], 200, false)]
+    #[case::it_stood_still_after_it_was_answered_again(&[Some(100), None, Some(200)], 1000, false)]
     #[case::answered_again_and_missed_once(&[Some(100), None, Some(200), None], 205, false)]
     fn a_site_is_isolated_when_nobody_has_answered_for_a_minute(
         #[case] questions: &[Option<u64>],
