@@ -3,6 +3,7 @@
 mod asked;
 mod carry;
 pub mod desired;
+pub mod engine;
 pub mod failover;
 pub mod guard;
 mod merge;

@@ -8,7 +8,10 @@ use govuc_api::{
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
-use super::merge;
+use super::{
+    engine::{Version, Withheld},
+    merge,
+};
 use crate::{
     conditions::{Conditions, Word, begun, kept},
     maintenance::Held,
@@ -20,8 +23,8 @@ const QUARANTINE: &str = "Quarantine";
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    /// A person has to change the spec.
-    Refused(String),
+    /// A person has to change the spec; with the reason's constant and what to say.
+    Refused(&'static str, String),
     /// The site itself is not there yet.
     NoPlatform(&'static str),
     /// A step failed and is tried again; what it said is for people.
@@ -43,7 +46,10 @@ pub struct Copies {
     pub preferred_site: Option<PreferredSiteStatus>,
     /// The restart that waits.
     pub held: Held,
-    /// The same.
+    /// What it runs, and what it does not get.
+    pub version: Option<Version>,
+    pub withheld: Option<Withheld>,
+    /// The one that was asked for last.
     pub failover: Option<FailoverStatus>,
     /// What etcd has, or had when it answered last.
     pub recorded: Option<RecordedCopies>,
@@ -100,7 +106,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         ..kept(object)
     };
     let copies = match stage {
-        Stage::Refused(message) => return unmade(conditions.stalled(reasons::INVALID, message.clone())),
+        Stage::Refused(reason, message) => return unmade(conditions.stalled(reason, message.clone())),
         Stage::NoPlatform(message) => {
             return unmade(conditions.progressing(Word::no(reasons::PLATFORM_NOT_READY, *message)));
         }
@@ -114,7 +120,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         Some(word) => conditions.set(types::COPIES_DIVERGED, word),
         None => conditions,
     };
-    let conditions = match copies.held.word() {
+    let conditions = match upgrade_pending(copies) {
         Some(word) => conditions.set(types::UPGRADE_PENDING, word),
         None => conditions,
     };
@@ -137,11 +143,22 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .into(),
         switchover: copies.switchover.clone(),
         preferred_site: copies.preferred_site.clone(),
+        version: copies.version.as_ref().map(Version::to_string),
+        withheld: copies.withheld.as_ref().map(Withheld::status),
         pending: copies.held.pending.clone(),
         failover: copies.failover.clone(),
         merge: merge::status(copies),
         recorded: copies.recorded.clone(),
         conditions: conditions.finish(),
+    }
+}
+
+/// What waits for a window, and what is not even waited for.
+fn upgrade_pending(copies: &Copies) -> Option<Word> {
+    let waits = copies.held.word();
+    match &copies.withheld {
+        Some(withheld) => Some(withheld.word(waits)),
+        None => waits,
     }
 }
 
@@ -236,6 +253,7 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
 pub(super) mod tests {
     use super::*;
     use crate::conditions::is_true;
+    use crate::mail_store::engine::Engines;
     use govuc_api::{MailStoreSpec, Storage, StoreUse};
     use govuc_wire::status::Replication;
     use rstest::rstest;
@@ -248,6 +266,7 @@ pub(super) mod tests {
                 preferred_site: "pdsa1".into(),
                 storage: Storage::default(),
                 capacity: 1,
+                version: None,
                 switchover: None,
                 failover: None,
             },
@@ -299,6 +318,8 @@ pub(super) mod tests {
             switchover: None,
             preferred_site: None,
             held: Held::default(),
+            version: None,
+            withheld: None,
             failover: None,
             recorded: None,
         }
@@ -368,6 +389,8 @@ pub(super) mod tests {
             switchover: None,
             preferred_site: None,
             held: Held::default(),
+            version: None,
+            withheld: None,
             failover: None,
             recorded: None,
         };
@@ -397,6 +420,54 @@ pub(super) mod tests {
         assert_eq!(
             (ready.status.as_str(), ready.reason.as_str()),
             ("False", reasons::QUARANTINE)
+        );
+    }
+
+    #[test]
+    fn an_engine_that_is_withheld_is_told_and_takes_nothing_from_a_store_that_serves() {
+        let engines = Engines::of("cyrus:3.10.2-1", &[]).unwrap();
+        let mut copies = well();
+        copies.version = Some(Version::of_image("cyrus:3.10.1-4"));
+        copies.withheld = engines
+            .choose(Some("3.10.1-4"), Some("cyrus:3.10.1-4"))
+            .unwrap()
+            .withheld;
+        let status = said(copies);
+        assert_eq!(status.version.as_deref(), Some("3.10.1-4"));
+        let withheld = status.withheld.unwrap();
+        assert_eq!(
+            (withheld.version.as_str(), withheld.reason.as_str()),
+            ("3.10.2-1", reasons::PINNED)
+        );
+        let pending = status
+            .conditions
+            .iter()
+            .find(|it| it.type_ == types::UPGRADE_PENDING)
+            .unwrap();
+        assert_eq!(
+            (&pending.reason, &pending.message),
+            (&withheld.reason, &withheld.message)
+        );
+        assert!(is_true(&status.conditions, types::READY));
+        assert!(status.pending.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_is_not_made_says_why() {
+        let unknown = Engines::of("cyrus:3.10.2-1", &[]).unwrap();
+        let unknown = unknown.choose(Some("3.11"), None).unwrap_err().to_string();
+        let stage = Stage::Refused(reasons::UNKNOWN_VERSION, unknown);
+        let status = of(&object(), &stage, at("2026-11-24T00:00:00Z"));
+        let stalled = status
+            .conditions
+            .iter()
+            .find(|it| it.type_ == types::STALLED)
+            .unwrap();
+        assert_eq!(stalled.reason, reasons::UNKNOWN_VERSION);
+        assert!(
+            stalled.message.contains("3.11") && stalled.message.contains("3.10.2-1"),
+            "{}",
+            stalled.message
         );
     }
 

@@ -1,7 +1,7 @@
 //! `kubectl govuc plan`: what waits for a maintenance window, why, and when it will happen.
 
 use clap::Args;
-use govuc_api::{MailStore, PendingRestart, Platform, conditions::types};
+use govuc_api::{MailStore, PendingRestart, Platform, WithheldEngine, conditions::types};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -41,6 +41,8 @@ struct SitePlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
     pending: Vec<Act>,
+    /// Engines that stores do not get.
+    withheld: Vec<Withheld>,
     /// Stores on their way to another preferred site.
     moves: Vec<Move>,
 }
@@ -64,6 +66,18 @@ struct Act {
     message: String,
     #[serde(flatten)]
     restart: PendingRestart,
+}
+
+/// An engine that a store does not get.
+#[derive(Serialize, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct Withheld {
+    store: String,
+    /// The version that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<String>,
+    #[serde(flatten)]
+    engine: WithheldEngine,
 }
 
 /// A store that is to follow its `spec.preferredSite`.
@@ -137,6 +151,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
             pending.extend(acts);
         }
     }
+    let withheld = stores.iter().filter_map(Withheld::of).collect();
     let moves = stores.iter().filter_map(Move::of).collect();
     let schedule = platform
         .spec
@@ -153,6 +168,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
         windows,
         fault,
         pending,
+        withheld,
         moves,
     }
 }
@@ -209,10 +225,11 @@ impl SitePlan {
                 )
             })),
         }
-        if self.pending.is_empty() && self.moves.is_empty() {
+        if self.pending.is_empty() && self.withheld.is_empty() && self.moves.is_empty() {
             lines.push("  nothing waits".to_owned());
         }
         lines.extend(self.pending.iter().map(Act::text));
+        lines.extend(self.withheld.iter().map(Withheld::text));
         lines.extend(self.moves.iter().map(Move::text));
         lines.join("\n")
     }
@@ -243,6 +260,30 @@ impl Act {
             .next()
             .unwrap_or_default();
         format!("{}: {why}", self.restart.reason)
+    }
+}
+
+impl Withheld {
+    fn of(store: &MailStore) -> Option<Self> {
+        let status = store.status.as_ref()?;
+        Some(Self {
+            store: store.name_any(),
+            running: status.version.clone(),
+            engine: status.withheld.clone()?,
+        })
+    }
+
+    fn text(&self) -> String {
+        let WithheldEngine {
+            version,
+            reason,
+            message,
+        } = &self.engine;
+        let running = self.running.as_deref().unwrap_or("what it runs");
+        format!(
+            "  keep MailStore {} at {running}, not {version}\n    why: {reason}: {message}",
+            self.store
+        )
     }
 }
 
@@ -309,6 +350,8 @@ mod tests {
             "spec": {"preferredSite": "pdsa1"},
             "status": {
                 "pending": [{"part": "mail-1", "change": "settings of the pod", "reason": "NoWindow"}],
+                "version": "3.10.1-4",
+                "withheld": {"version": "3.10.2-1", "reason": "Pinned", "message": "spec.version keeps this store at 3.10.1-4"},
                 "preferredSite": {"site": "pdsa2", "waiting": "no maintenance window comes any more"},
             },
         }))
@@ -328,6 +371,8 @@ mod tests {
              restart mail-1 of MailStore mail-1: settings of the pod\n    \
              when: no time is set\n    \
              why then: NoWindow: \n  \
+             keep MailStore mail-1 at 3.10.1-4, not 3.10.2-1\n    \
+             why: Pinned: spec.version keeps this store at 3.10.1-4\n  \
              move MailStore mail-1 from pdsa2 to pdsa1\n    \
              no maintenance window comes any more"
         );

@@ -68,3 +68,15 @@ pub struct PendingRestart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closes: Option<Time>,
 }
+
+/// An engine that a store does not get, although its spec or the operator names it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WithheldEngine {
+    /// Its version.
+    pub version: String,
+    /// A reason of the condition UpgradePending: Pinned, UnknownVersion or OlderVersion.
+    pub reason: String,
+    /// Why, and what would change it; for people.
+    pub message: String,
+}
