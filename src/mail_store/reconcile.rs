@@ -30,7 +30,7 @@ use crate::{
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, objects::Applied, pod, workload},
     pki::{self, Wanted, kept},
-    platform::{self, Installation},
+    platform::{self, Installation, agreement},
 };
 
 /// How soon is looked again at what no watch tells: what the guards say.
@@ -176,7 +176,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         stateful_sets: live.into_iter().collect(),
         ..Default::default()
     };
-    let windows = Windows::of(platform, installation.place, now);
+    let windows = Windows::of(platform, installation.place, now).barred_by(agreement::known(platform));
     let in_step = async {
         let (own, peer) = tokio::join!(
             copy(&joined.material, name, site),

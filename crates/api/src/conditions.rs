@@ -27,6 +27,9 @@ pub mod types {
     /// Platform, MailStore: something that runs is to be restarted and waits for a maintenance window; the message says what,
     /// why and until when. MailStore: an engine is withheld from it. Absent otherwise.
     pub const UPGRADE_PENDING: &str = "UpgradePending";
+    /// Platform: the other cluster's Platform has other sites, another order of them, or another domain; the message has both and
+    /// the remedy. Absent otherwise, and without a witness.
+    pub const SITES_DIFFER: &str = "SitesDiffer";
     /// Agency: the application was approved.
     pub const APPROVED: &str = "Approved";
 }
@@ -86,6 +89,8 @@ pub mod reasons {
     pub const WINDOWS_INVALID: &str = "WindowsInvalid";
     /// It is this site's turn, and the other site can't be seen well: a restart here could leave nobody serving.
     pub const PEER_NOT_READY: &str = "PeerNotReady";
+    /// The other cluster's Platform has other sites, another order of them, or another domain: whose turn it is can't be told.
+    pub const SITES_DIFFER: &str = "SitesDiffer";
     /// The operator has another engine, and `spec.version` keeps the store at its own.
     pub const PINNED: &str = "Pinned";
     /// The operator has no image of the version that `spec.version` names; the message has those that it has.
