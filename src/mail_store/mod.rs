@@ -17,5 +17,5 @@ mod store;
 pub mod switchover;
 
 pub use desired::{assignment::ERA, stateful_set::SESSION_SECRET};
-pub use reconcile::run;
+pub use reconcile::{reconcile, run};
 pub use store::{Error as StoreError, Store};

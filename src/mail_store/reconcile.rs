@@ -94,7 +94,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     drive(controller, context, stop, reconcile).await;
 }
 
-async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Action, Error> {
+/// One pass over a MailStore.
+pub async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Action, Error> {
     if object.meta().deletion_timestamp.is_some() {
         // What is owned goes by itself; the volume stays.
         return Ok(Action::await_change());
