@@ -247,7 +247,7 @@ impl Coming {
     fn text(&self) -> String {
         let announced = match &self.announced_at {
             Some(at) => format!(", announced {}", told(at.0)),
-            None if self.announceable => ", not announced: the other cluster does not have it".to_owned(),
+            None if self.announceable => ", not announced: not seen in both clusters".to_owned(),
             None => String::new(),
         };
         format!(

@@ -85,7 +85,7 @@ fn a_window_is_told_with_since_when_both_clusters_have_it() {
     assert_eq!(text("Witness", at), ", announced 2026-11-28T10:00:00+08:00");
     assert_eq!(
         text("Witness", json!(null)),
-        ", not announced: the other cluster does not have it"
+        ", not announced: not seen in both clusters"
     );
     assert_eq!(text("TwoSite", json!(null)), "");
 }
