@@ -5,6 +5,7 @@ mod carry;
 pub mod desired;
 pub mod failover;
 pub mod guard;
+mod hold;
 mod merge;
 pub mod plan;
 mod preferred;

@@ -17,7 +17,7 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Store, carry, guard, plan, restart,
+    Store, carry, guard, hold, plan, restart,
     status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{
@@ -176,6 +176,14 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         carry::read(object, &installation, context),
     );
     let primary = status::primary(&own, &peer);
+    let hold = hold::heed(
+        object,
+        &installation,
+        (&own, &peer),
+        matches!(records, Ok(Some(_))),
+        &joined.material,
+    )
+    .await;
     let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref(), &windows).await;
     let listed = listed(
         &store,
@@ -193,6 +201,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         switchover: heeded.switchover,
         preferred_site: heeded.preferred_site,
         failover: heeded.failover,
+        hold,
         recorded: heeded.recorded,
         held,
     })))
