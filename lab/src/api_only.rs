@@ -42,7 +42,7 @@ impl ApiOnly {
             bind: Ipv4Addr::LOCALHOST,
             address: Ipv4Addr::LOCALHOST,
             aliases: Vec::new(),
-            ports: free_ports()?,
+            ports: free_ports(site)?,
             has_nodes: false,
         };
         for folder in cluster.folder.folders() {
@@ -195,12 +195,13 @@ fn remove_abandoned(base: &Path) {
     }
 }
 
-/// Five ports that nobody has: all are held until the last is known, so that none is given twice. They are below those at
-/// which connections begin (`ip_local_port_range`), or one could be taken before the program listens.
-fn free_ports() -> anyhow::Result<Ports> {
-    let first = 10_000 + (std::process::id() % 20_000) as u16;
+/// Five ports that nobody has: all are held until the last is known, so that none is given twice, and no site has those of
+/// another. They are below those at which connections begin (`ip_local_port_range`), or one could be taken before the program
+/// listens.
+fn free_ports(site: Site) -> anyhow::Result<Ports> {
+    let first = 5_000 * u16::from(site.number()) + (std::process::id() % 4_000) as u16;
     let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
-    let held: Vec<TcpListener> = (first..32_000).filter_map(listen).take(5).collect();
+    let held: Vec<TcpListener> = (first..first + 1_000).filter_map(listen).take(5).collect();
     let ports: Vec<u16> = held
         .iter()
         .map(|held| Ok(held.local_addr()?.port()))

@@ -103,13 +103,15 @@ pub fn deployment(
     }
 }
 
-/// One pod at a time may be evicted: a drain is never blocked for ever, and never takes two at once.
+/// One pod at a time may be evicted: a drain is never blocked for ever, and never takes two at once that serve. Those that
+/// don't, as at a site that has closed its doors, are no reason to wait.
 pub fn disruption_budget(part: &Part, owner: Owner<'_>) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: part.metadata(&part.name, owner),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(part.selector()),
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..Default::default()
         }),
         ..Default::default()

@@ -23,6 +23,10 @@ const WITHOUT_A_MEMBER: [&str; 5] = [
     reasons::MEMBER_NOT_ETCD,
 ];
 
+/// What is added then.
+const ISOLATED: &str = "; a site that has reached neither a majority of the roles' etcd nor the other site for 60 s \
+                        closes its doors, and opens them by itself";
+
 /// How far the site is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
@@ -106,8 +110,8 @@ pub fn of(platform: &Platform, lead: Option<&Lead>, stage: &Stage, now: Timestam
 
 fn made(conditions: Conditions, parts: &Parts) -> Conditions {
     let directory = directory(parts);
-    let mail = mail(parts);
     let roles = roles(parts);
+    let mail = mail(parts, &roles);
     // A member that is not there takes nothing from what is asked of this site as long as the others are a majority.
     let missing: Vec<String> = [&directory, &mail, &roles]
         .into_iter()
@@ -170,7 +174,8 @@ fn roles(parts: &Parts) -> Word {
     }
 }
 
-fn mail(parts: &Parts) -> Word {
+/// `roles` is what is said of the etcd: doors that are shut where it has no majority may be so for that alone.
+fn mail(parts: &Parts, roles: &Word) -> Word {
     let waiting: Vec<&str> = parts
         .waiting
         .iter()
@@ -178,13 +183,13 @@ fn mail(parts: &Parts) -> Word {
         .filter(|part| ![Role::Directory.label(), Role::Roles.label()].contains(part))
         .collect();
     if waiting.is_empty() {
-        Word::yes(reasons::READY, "every shared mail part is ready")
-    } else {
-        Word::no(
-            reasons::PARTS_NOT_READY,
-            format!("not ready: {}", waiting.join(", ")),
-        )
+        return Word::yes(reasons::READY, "every shared mail part is ready");
     }
+    let mut message = format!("not ready: {}", waiting.join(", "));
+    if roles.reason == reasons::NO_QUORUM && waiting.contains(&Role::FrontDoor.label()) {
+        message += ISOLATED;
+    }
+    Word::no(reasons::PARTS_NOT_READY, message)
 }
 
 #[cfg(test)]
@@ -287,6 +292,27 @@ mod tests {
         assert_eq!(is_true(&conditions, types::ROLES_READY), roles);
         assert_eq!(reason(&conditions, types::ROLES_READY), Some(why));
         assert_eq!(is_true(&conditions, types::READY), ready);
+    }
+
+    #[rstest]
+    #[case::doors_without_a_majority(&["front-door", "mx"], &[1], true)]
+    #[case::doors_with_a_majority(&["front-door", "mx"], &[1, 2], false)]
+    #[case::another_part_without_a_majority(&["filter"], &[1], false)]
+    fn doors_that_may_be_shut_on_purpose_are_said_to(
+        #[case] waiting: &[&str],
+        #[case] present: &[u64],
+        #[case] told: bool,
+    ) {
+        let Stage::Made(mut made) = with_members(true, present) else {
+            unreachable!("it was just made")
+        };
+        made.waiting = waiting.iter().map(|&name| name.to_owned()).collect();
+        let conditions = said(&Stage::Made(made));
+        for type_ in [types::MAIL_READY, types::READY] {
+            let condition = conditions.iter().find(|condition| condition.type_ == type_);
+            let message = &condition.unwrap().message;
+            assert_eq!(message.contains("closes its doors"), told, "{type_}: {message}");
+        }
     }
 
     #[test]

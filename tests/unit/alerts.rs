@@ -7,6 +7,7 @@ use serde_json::Value;
 const ALERTS: &str = include_str!("../../manifests/monitoring/alerts.yaml");
 const OPERATORS_METRICS: &str = include_str!("../../src/telemetry.rs");
 const GUARDS_METRICS: &str = include_str!("../../guard/src/metrics.rs");
+const ROUTERS_METRICS: &str = include_str!("../../services/router/src/telemetry.rs");
 
 fn alerts() -> Vec<Value> {
     let rules: Value = serde_yaml::from_str(ALERTS).unwrap();
@@ -53,16 +54,16 @@ fn every_alert_says_what_it_means_in_both_languages() {
 }
 
 #[test]
-fn every_alert_asks_for_metrics_that_guard_and_operator_have() {
+fn every_alert_asks_for_metrics_that_guard_router_and_operator_have() {
     let mut asked = 0;
     for alert in alerts() {
         let expression = alert["expr"].as_str().unwrap();
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         for metric in words.filter_map(|word| word.strip_prefix("govuc_")) {
-            let (of, source) = match metric.strip_prefix("guard_") {
-                Some(of_guard) => (of_guard, GUARDS_METRICS),
-                None => (metric, OPERATORS_METRICS),
-            };
+            let (of, source) = [("guard_", GUARDS_METRICS), ("router_", ROUTERS_METRICS)]
+                .iter()
+                .find_map(|(prefix, source)| Some((metric.strip_prefix(prefix)?, *source)))
+                .unwrap_or((metric, OPERATORS_METRICS));
             let name = of.strip_suffix("_seconds").unwrap_or(of);
             assert!(source.contains(&format!("\"{name}\"")), "{metric}");
             asked += 1;

@@ -16,6 +16,7 @@ mod ballot;
 mod evidence;
 mod machine;
 pub mod name;
+mod reach;
 pub mod record;
 pub mod timing;
 
@@ -26,3 +27,4 @@ pub use machine::{
     State, Transaction,
 };
 pub use name::{StoreName, StoreNameError};
+pub use reach::Reach;

@@ -57,6 +57,8 @@ pub const PAIRING_FIRST: Duration = Duration::from_secs(5);
 pub const PAIRING_MOST: Duration = Duration::from_secs(60);
 /// From SIGTERM to the guard's exit.
 pub const TERMINATION: Duration = Duration::from_secs(50);
+/// A site that has reached neither a majority of etcd nor the other site for as long closes its doors (R10).
+pub const ISOLATED: Duration = Duration::from_secs(60);
 /// Of etcd's members: how often a leader is heard, and how long it may be silent before another is chosen.
 pub const ETCD_HEARTBEAT: Duration = Duration::from_millis(300);
 pub const ETCD_ELECTION: Duration = Duration::from_secs(3);
@@ -162,6 +164,13 @@ mod tests {
     #[test]
     fn a_guard_that_was_told_to_end_has_time_to_stop_its_engine() {
         assert!(Timing::PROTOCOL.leave < TERMINATION);
+    }
+
+    /// Doors close on nobody who could still be served: a lease that nobody keeps has run out long before, and so has a promise.
+    #[test]
+    fn nothing_is_served_any_more_when_the_doors_close() {
+        let timing = Timing::PROTOCOL;
+        assert!(timing.deadline + timing.quiet + ETCD_ELECTION < ISOLATED);
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn the_page_has_every_figure_of_the_code() {
         ("timing::PAIRING_FIRST", timing::PAIRING_FIRST),
         ("timing::PAIRING_MOST", timing::PAIRING_MOST),
         ("timing::TERMINATION", timing::TERMINATION),
+        ("timing::ISOLATED", timing::ISOLATED),
         ("timing::ETCD_ELECTION", timing::ETCD_ELECTION),
     ] {
         let row = format!("| {} s | `{name}` |", value.as_secs());

@@ -27,6 +27,8 @@ for setting in kernel/panic=10 kernel/panic_on_oops=1 vm/overcommit_memory=1 vm/
 done
 
 echo 1 > /proc/sys/net/ipv4/ip_forward
+# The kernel tells each address once in a second that a port is refused, and everybody who dials in a lab has the same one.
+echo 0 > /proc/sys/net/ipv4/icmp_ratelimit
 ip link set lo up
 ip addr add "$MACHINE/30" dev eth0
 ip link set eth0 up

@@ -131,7 +131,8 @@ fn guard(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     super::cargo::test(report, "guard", tests)
 }
 
-/// The tests of the directory and of the router that want two real providers.
+/// The tests of the directory and of the router that want two real providers, some of them with the etcd of the lab's own
+/// programs.
 fn providers(report: &mut Report, root: &Path) -> anyhow::Result<()> {
     let mut tests = cargo(&[
         "test",
@@ -140,15 +141,19 @@ fn providers(report: &mut Report, root: &Path) -> anyhow::Result<()> {
         "--package",
         "govuc-router",
         "--features",
-        "govuc-directory/slapd,govuc-router/slapd",
+        "govuc-directory/slapd,govuc-router/slapd,govuc-router/etcd",
         // The other targets have no test that the suite `unit` does not run.
         "--test",
         "directory",
         "--test",
         "router",
+        "--test",
+        "isolation",
         "--no-fail-fast",
     ]);
-    tests.env("GOVUC_SLAPD_ROOT", root);
+    tests
+        .env("GOVUC_SLAPD_ROOT", root)
+        .env("GOVUC_ETCD", artifact::kubernetes()?);
     super::cargo::test(report, "slapd", tests)
 }
 

@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use govuc_directory::Suffix;
+use govuc_etcd::{Clock, Endpoint, Etcd, Settings};
 use govuc_router::{
     args::{Cli, Common, FrontDoor, Mta, Role},
     door::{self, Door, Texts},
+    isolation::Isolation,
     postfix::{self, Knowledge},
     primaries::Primaries,
     probes::{self, Readiness},
@@ -52,12 +54,16 @@ async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
         .with_context(|| format!("{} can't be read", args.session_key.display()))?;
     let session_key = SessionKey::new(&key)?;
     let rules = RulesFile::open(args.password_rules)?;
-    let (providers, metrics) = common(&args.common, &stop).await?;
+    let Shared {
+        providers,
+        primaries,
+        metrics,
+    } = shared(&args.common, &stop).await?;
     let tickets = Arc::new(Tickets::new(Instant::now()));
     let door = Arc::new(Door {
         sign_in: SignIn::new(providers.clone(), metrics.clone())?,
         providers,
-        primaries: primaries(&args.common)?,
+        primaries,
         session_key,
         tickets: tickets.clone(),
         relay_port: args.relay_port,
@@ -77,32 +83,40 @@ async fn front_door(args: FrontDoor, stop: CancellationToken) -> Result<()> {
 }
 
 async fn mta(args: Mta, stop: CancellationToken) -> Result<()> {
-    let (providers, metrics) = common(&args.common, &stop).await?;
+    let Shared {
+        providers,
+        primaries,
+        metrics,
+    } = shared(&args.common, &stop).await?;
     let knowledge = Knowledge {
         providers,
-        primaries: primaries(&args.common)?,
+        primaries,
         metrics,
     };
     postfix::serve(bind(args.listen).await?, knowledge, stop).await;
     Ok(())
 }
 
-fn primaries(args: &Common) -> Result<Primaries> {
-    match &args.roles_tls {
-        None => Ok(Primaries::assigned()),
-        Some(folder) => Primaries::leased(&args.site, &args.peer, Files::new(folder))
-            .context("the roles' etcd can't be asked"),
-    }
+/// What both roles have.
+struct Shared {
+    providers: Providers,
+    primaries: Primaries,
+    metrics: Metrics,
 }
 
-/// What both roles have: the directory, and the port for probes.
-async fn common(args: &Common, stop: &CancellationToken) -> Result<(Providers, Metrics)> {
+/// The directory, the roles' etcd where there is one, and the port for probes.
+async fn shared(args: &Common, stop: &CancellationToken) -> Result<Shared> {
     let suffix = Suffix::of_domain(&args.domain).context("--domain is not usable")?;
     let metrics = Metrics::default();
     let files = Files::new(&args.tls);
     let providers = Providers::of_sites(&args.site, &args.peer, &suffix, &files, metrics.clone());
     let readiness = Readiness::default();
-    let routes = probes::routes(readiness.clone(), metrics.clone());
+    let etcd = etcd(args)?;
+    let isolation = etcd.clone().map(|etcd| {
+        let peer = providers.peer().clone();
+        Isolation::new(etcd, peer, Clock::boottime(), metrics.clone())
+    });
+    let routes = probes::routes(readiness.clone(), isolation.clone(), metrics.clone());
     let serving = probes::serve(bind(args.probes).await?, routes, stop.clone());
     tokio::spawn(async move {
         if let Err(error) = serving.await {
@@ -110,7 +124,27 @@ async fn common(args: &Common, stop: &CancellationToken) -> Result<(Providers, M
         }
     });
     tokio::spawn(readiness.watch(providers.clone(), stop.clone()));
-    Ok((providers, metrics))
+    if let Some(isolation) = isolation {
+        tokio::spawn(isolation.watch(stop.clone()));
+    }
+    Ok(Shared {
+        providers,
+        primaries: etcd.map_or_else(Primaries::assigned, Primaries::leased),
+        metrics,
+    })
+}
+
+/// The own site's member, or the peer's; none where stores are assigned.
+fn etcd(args: &Common) -> Result<Option<Etcd>> {
+    let connected = args.roles_tls.as_ref().map(|folder| {
+        Etcd::new(Settings {
+            endpoints: [&args.site, &args.peer]
+                .map(|site| Endpoint::of_site(site))
+                .into(),
+            tls: Files::new(folder),
+        })
+    });
+    connected.transpose().context("the roles' etcd can't be asked")
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use govuc_directory::Store;
 use govuc_etcd::{
-    Endpoint, Error, Etcd, Settings,
+    Etcd,
     roles::{HeldBy, Holders, Roles},
 };
 use govuc_roles::StoreName;
-use govuc_wire::tls::Files;
 use tokio::time;
 
 /// How long somebody who asks waits for a hand-over to be taken. A planned one takes less, and nginx and Postfix wait
@@ -33,13 +32,9 @@ impl Primaries {
         Self(None)
     }
 
-    /// By leases: follows the own site's member of etcd, or the peer's.
-    pub fn leased(site: &str, peer: &str, tls: Files) -> Result<Self, Error> {
-        let etcd = Etcd::new(Settings {
-            endpoints: [site, peer].map(Endpoint::of_site).into(),
-            tls,
-        })?;
-        Ok(Self(Some(Roles::new(etcd).watch_holders())))
+    /// By leases: follows the roles' etcd.
+    pub fn leased(etcd: Etcd) -> Self {
+        Self(Some(Roles::new(etcd).watch_holders()))
     }
 
     /// Waits for a while when nobody has the store just now.

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    isolation::{ISOLATED, Isolation},
     providers::{Chain, Providers},
     telemetry::Metrics,
 };
@@ -53,11 +54,15 @@ impl Readiness {
     }
 }
 
-pub fn routes(readiness: Readiness, metrics: Metrics) -> Router {
+/// `isolation` is known where stores are held by lease: nobody else can tell a lost site from a lost line.
+pub fn routes(readiness: Readiness, isolation: Option<Isolation>, metrics: Metrics) -> Router {
     let ready = move || {
+        let isolated = isolation.as_ref().is_some_and(Isolation::is_isolated);
         let ready = readiness.is_ready();
         async move {
-            if ready {
+            if isolated {
+                (StatusCode::SERVICE_UNAVAILABLE, ISOLATED)
+            } else if ready {
                 (StatusCode::OK, "ok")
             } else {
                 (StatusCode::SERVICE_UNAVAILABLE, "no directory can be asked")

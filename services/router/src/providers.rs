@@ -44,6 +44,11 @@ impl Providers {
         Self::new(directory(site), directory(peer), metrics)
     }
 
+    /// The other site's provider, for whoever wants an answer of that site and no other.
+    pub fn peer(&self) -> &Directory {
+        &self.peer
+    }
+
     /// Puts a question to one provider, and to the other only when the first could not be asked: an answer is never
     /// shopped for.
     pub async fn ask<T, F>(&self, question: impl Fn(Directory) -> F) -> Result<T, Error>

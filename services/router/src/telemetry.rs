@@ -19,6 +19,7 @@ pub struct Metrics {
     sessions: Gauge,
     lookups: Family<LookupLabels, Counter>,
     asked_peer: Family<OutcomeLabels, Counter>,
+    isolated: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -51,6 +52,7 @@ impl Default for Metrics {
         let sessions = Gauge::default();
         let lookups = Family::default();
         let asked_peer = Family::default();
+        let isolated = Gauge::default();
         registry.register(
             "sign_ins",
             "Passwords presented at the front door",
@@ -78,6 +80,11 @@ impl Default for Metrics {
             "Questions put to the peer's directory, by what kept the own one from answering",
             asked_peer.clone(),
         );
+        registry.register(
+            "isolated",
+            "Whether this site has reached neither a majority of the roles' etcd nor the other site for a minute",
+            isolated.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             sign_ins,
@@ -87,6 +94,7 @@ impl Default for Metrics {
             sessions,
             lookups,
             asked_peer,
+            isolated,
         }
     }
 }
@@ -125,6 +133,10 @@ impl Metrics {
 
     pub fn asked_peer(&self, outcome: &'static str) {
         self.asked_peer.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub fn isolated(&self, isolated: bool) {
+        self.isolated.set(isolated.into());
     }
 
     /// All metrics as OpenMetrics text.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use nix::sys::signal::Signal;
 
+use super::doors::{Doors, Found};
 use super::observer::{Observer, other};
 use super::processes;
 use super::trial::{Seen, Trial};
@@ -21,6 +22,9 @@ const ALONE: Duration = Duration::from_secs(5);
 const NONE: Duration = Duration::from_secs(3);
 /// After this nobody who has neither etcd nor the follower has an open gate.
 const DEADLINE: Duration = Duration::from_secs(11);
+/// What the page allows for the doors of a site that reaches nobody to close, and to open again.
+const CLOSED: Duration = Duration::from_secs(80);
+const OPENED: Duration = Duration::from_secs(30);
 
 /// Each store's primary goes on alone.
 pub async fn the_line_between_the_sites_is_cut(observer: &Observer) -> anyhow::Result<Seen> {
@@ -74,17 +78,23 @@ pub async fn the_witness_is_lost(observer: &Observer) -> anyhow::Result<Seen> {
         .await
 }
 
-/// Nobody can know any more who may write, so nobody does; once the line is back somebody does, still without the witness.
+/// Nobody can know any more who may write, so nobody does, and after a minute both sites refuse who dials them; once the line
+/// is back somebody serves and the doors are open, still without the witness.
 pub async fn the_witness_is_lost_and_the_line_is_cut(observer: &Observer) -> anyhow::Result<Seen> {
     observer
         .trial("alone", async |trial| {
             let lab = &observer.service.lab;
+            let doors = Doors::of(&observer.service).await?;
             site::kill_program(lab, Site::Witness, site::witness::PROGRAM)?;
             let cut = Instant::now();
             fault::change(lab, |faults| faults.cut(BETWEEN))?;
             tokio::time::sleep(DEADLINE + Duration::from_secs(3)).await;
             let silent = Instant::now();
             tokio::time::sleep(Duration::from_secs(10)).await;
+            // A short fault turns nobody away.
+            doors.ensure(Found::Open, Duration::ZERO).await?;
+            let closed = trial.doors(&doors, Found::Refused, cut, CLOSED).await?;
+            doors.ensure(Found::Refused, LASTING).await?;
             let stored = trial.stored_since(silent);
             ensure!(
                 stored == 0,
@@ -99,9 +109,10 @@ pub async fn the_witness_is_lost_and_the_line_is_cut(observer: &Observer) -> any
                     guards.holder(0).is_some() && guards.holder(1).is_some()
                 })
                 .await?;
+            let served = healed.elapsed().as_secs_f64();
+            let opened = trial.doors(&doors, Found::Open, healed, OPENED).await?;
             Ok(format!(
-                "nobody served from 14 s after the cut; served again {:.0} s after healing the line alone",
-                healed.elapsed().as_secs_f64()
+                "nobody served from 14 s after the cut, {closed}; served again {served:.0} s after healing the line alone, {opened}"
             ))
         })
         .await

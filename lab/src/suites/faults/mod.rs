@@ -2,6 +2,7 @@
 //! stored is looked for. `docs/protocol.md` says what is to come of each.
 
 mod campaign;
+mod doors;
 mod line;
 mod mend;
 mod observer;

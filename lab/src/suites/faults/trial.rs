@@ -8,6 +8,7 @@ use anyhow::{bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::doors::{Doors, Found};
 use super::mend;
 use super::observer::record::{self, Entry, Holder};
 use super::observer::{Load, Observer};
@@ -211,6 +212,18 @@ impl Trial<'_> {
             self.judge("stored again", stored, page)?,
             self.judge("read again", read, page)?
         ))
+    }
+
+    /// Waits until all doors are found so after `from`.
+    pub async fn doors(
+        &self,
+        doors: &Doors,
+        wanted: Found,
+        from: Instant,
+        page: Duration,
+    ) -> anyhow::Result<String> {
+        let measured = doors.until(wanted, from, page + BUSY).await?;
+        self.judge(&format!("all doors {wanted}"), Some(measured), page)
     }
 
     /// Says a measured time, and keeps it.
