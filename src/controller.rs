@@ -188,6 +188,7 @@ mod tests {
                 capacity: 1,
                 switchover: None,
                 failover: None,
+                hold: None,
             },
         )
     }

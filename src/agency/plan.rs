@@ -230,6 +230,7 @@ fn mail_store(name: &str, tenant: &Tenant, view: &View, platform: &Platform) -> 
             // A person's, by a field manager of its own.
             switchover: None,
             failover: None,
+            hold: None,
         },
     )
 }

@@ -64,7 +64,12 @@ pub async fn hold(material: &Material, site: &str, order: &HoldOrder) -> Result<
     timeout(DEADLINE, ask).await.map_err(|_| Error::Deadline)?
 }
 
-async fn dial(material: &Material, store: &str, site: &str, alpn: &'static [u8]) -> Result<TlsStream<TcpStream>, Error> {
+async fn dial(
+    material: &Material,
+    store: &str,
+    site: &str,
+    alpn: &'static [u8],
+) -> Result<TlsStream<TcpStream>, Error> {
     let host = names::server_name(store, site, names::MAIL_NAMESPACE);
     let name = ServerName::try_from(host.clone()).map_err(|_| Error::Name(host.clone()))?;
     let connector = TlsConnector::from(Arc::new(material.client(&[alpn])?));

@@ -62,7 +62,10 @@ pub async fn heed(
         Ok(()) => status,
         Err(guard::Error::Refused(reason)) => ended(status, HoldState::Refused, reason, now),
         Err(error) => HoldStatus {
-            message: format!("the guard is not told yet: {}; that is tried again", chain(&error)),
+            message: format!(
+                "the guard is not told yet: {}; that is tried again",
+                chain(&error)
+            ),
             asked_at: previous.and_then(|previous| previous.asked_at.clone()),
             ..status
         },
@@ -100,8 +103,15 @@ fn next(asked: &Hold, previous: Option<&HoldStatus>, known: &Known<'_>, now: Tim
         return refused(status, message, now);
     }
     match &known.own.said {
-        Ok(said) => begun(&asked.id, said, &status, now).unwrap_or_else(|| begins(asked, said, status, known, now)),
-        Err(error) => waits(asked, status, format!("the guard at {own} does not answer: {error}"), now),
+        Ok(said) => {
+            begun(&asked.id, said, &status, now).unwrap_or_else(|| begins(asked, said, status, known, now))
+        }
+        Err(error) => waits(
+            asked,
+            status,
+            format!("the guard at {own} does not answer: {error}"),
+            now,
+        ),
     }
 }
 
@@ -121,7 +131,10 @@ fn begun(operation: &str, said: &Status, status: &HoldStatus, now: Timestamp) ->
     status.message = if said.state == QUARANTINE {
         "the roles' etcd answers again and has the other site as the primary: what was stored here is merged there".to_owned()
     } else if said.gate_open {
-        format!("{} serves without the roles' etcd: what it stores is nowhere else", said.site)
+        format!(
+            "{} serves without the roles' etcd: what it stores is nowhere else",
+            said.site
+        )
     } else {
         format!("{} is {}: it does not serve just now", said.site, said.state)
     };
@@ -136,14 +149,22 @@ fn begins(asked: &Hold, said: &Status, status: HoldStatus, known: &Known<'_>, no
             "{peer} answers, and serves store {store}: with a hold both sites would. Remedy: see why {own} does not reach the \
              roles' etcd"
         );
-        return if first { refused(status, message, now) } else { waits(asked, status, message, now) };
+        return if first {
+            refused(status, message, now)
+        } else {
+            waits(asked, status, message, now)
+        };
     }
     if known.etcd_answers {
         let message = format!(
             "the roles' etcd answers, so that it decides who serves. Remedy: wait a minute; if nobody serves then, kubectl govuc \
              failover {store} --force --to {own}"
         );
-        return if first { refused(status, message, now) } else { waits(asked, status, message, now) };
+        return if first {
+            refused(status, message, now)
+        } else {
+            waits(asked, status, message, now)
+        };
     }
     if said.state == QUARANTINE {
         let message = format!(
@@ -286,9 +307,15 @@ mod tests {
         let world = world().told();
         let Next { order, status } = world.next();
         let order = order.unwrap();
-        assert_eq!((order.store.as_str(), order.operation.as_str()), ("mail-1", "ho-1"));
+        assert_eq!(
+            (order.store.as_str(), order.operation.as_str()),
+            ("mail-1", "ho-1")
+        );
         assert_eq!(order.not_after, 1_795_478_520);
-        assert_eq!((status.state, status.asked_at), (HoldState::Pending, Some(Time(now()))));
+        assert_eq!(
+            (status.state, status.asked_at),
+            (HoldState::Pending, Some(Time(now())))
+        );
     }
 
     #[rstest]
@@ -298,7 +325,10 @@ mod tests {
         |w: &mut World| w.peer.said = Ok(guard("pdsa2", Role::Primary, false)), "both sites would")]
     #[case::etcd_answers(|w: &mut World| w.etcd_answers = true, "failover mail-1 --force --to pdsa1")]
     #[case::passed_over(|w: &mut World| w.own.said.as_mut().unwrap().state = QUARANTINE.into(), "passed over")]
-    fn what_can_not_be_held_is_refused_with_the_remedy(#[case] change: fn(&mut World), #[case] because: &str) {
+    fn what_can_not_be_held_is_refused_with_the_remedy(
+        #[case] change: fn(&mut World),
+        #[case] because: &str,
+    ) {
         let mut world = world();
         change(&mut world);
         let Next { order, status } = world.next();
@@ -312,7 +342,10 @@ mod tests {
     #[case::the_other_site_serves(
         |w: &mut World| w.peer.said = Ok(guard("pdsa2", Role::Primary, false)), "both sites would")]
     #[case::the_guard_is_silent(|w: &mut World| w.own.said = Err("gone".into()), "does not answer")]
-    fn what_changes_once_the_guard_was_told_is_waited_for(#[case] change: fn(&mut World), #[case] says: &str) {
+    fn what_changes_once_the_guard_was_told_is_waited_for(
+        #[case] change: fn(&mut World),
+        #[case] says: &str,
+    ) {
         let mut world = world().told();
         change(&mut world);
         let Next { order, status } = world.next();
@@ -351,6 +384,12 @@ mod tests {
         world.etcd_answers = true;
         let world = world.told();
         let before = world.previous.clone().unwrap();
-        assert_eq!(world.next(), Next { order: None, status: before });
+        assert_eq!(
+            world.next(),
+            Next {
+                order: None,
+                status: before
+            }
+        );
     }
 }

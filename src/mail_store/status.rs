@@ -1,8 +1,8 @@
 //! What a MailStore says of the own site, and of the copies it can ask: pure.
 
 use govuc_api::{
-    CopyState, FailoverStatus, HoldState, HoldStatus, MailStore, MailStoreStatus, PreferredSiteStatus, RecordedCopies, StoreCopy,
-    SwitchoverStatus,
+    CopyState, FailoverStatus, HoldState, HoldStatus, MailStore, MailStoreStatus, PreferredSiteStatus,
+    RecordedCopies, StoreCopy, SwitchoverStatus,
     conditions::{reasons, types},
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
@@ -384,6 +384,7 @@ pub(super) mod tests {
             preferred_site: None,
             held: Held::default(),
             failover: None,
+            hold: None,
             recorded: None,
         };
         let status = said(copies);

@@ -96,6 +96,7 @@ fn a_store_gets_what_is_committed() {
             capacity: 30_000,
             switchover: None,
             failover: None,
+            hold: None,
         },
     );
     object.metadata.uid = Some("uid".into());

@@ -26,13 +26,19 @@ use crate::{relay::Peer, saslauthd::Leads, turn::Events};
 
 /// What the machine orders.
 pub enum Order {
-    Acquire { revision: i64, state: StateRecord },
+    Acquire {
+        revision: i64,
+        state: StateRecord,
+    },
     KeepAlive,
     Commit(Transaction),
     Release,
     AskPeer(Ballot),
     /// The store is to be forced to this site in this era.
-    Insist { era: Era, operation: OperationId },
+    Insist {
+        era: Era,
+        operation: OperationId,
+    },
 }
 
 /// Sends to the lease's tasks, which live as long as the guard.

@@ -104,7 +104,11 @@ impl Machine {
 
     /// Etcd answers: from here on it decides.
     pub(super) fn hold_ends(&mut self) -> Vec<Action> {
-        if self.holds() { self.fence(None) } else { Vec::new() }
+        if self.holds() {
+            self.fence(None)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Etcd has this slot as the holder.
@@ -116,12 +120,20 @@ impl Machine {
     /// The store is asked for as a person would force it here, where it can't be had by itself and nobody's decision is
     /// on its way.
     pub(super) fn insist(&mut self, now: Moment) -> Option<Action> {
-        if !self.has_held() || self.state != State::Follower || self.etcd_is_silent(now) || self.is_unmerged() {
+        if !self.has_held() || self.state != State::Follower || self.etcd_is_silent(now) || self.is_unmerged()
+        {
             return None;
         }
         let reading = self.register.reading.as_ref()?;
-        let free = reading.lease.as_ref().is_none_or(|lease| lease.site == self.identity.site);
-        let by_itself = free && reading.state.as_ref().is_none_or(|last| self.may_by_itself(now, last));
+        let free = reading
+            .lease
+            .as_ref()
+            .is_none_or(|lease| lease.site == self.identity.site);
+        let by_itself = free
+            && reading
+                .state
+                .as_ref()
+                .is_none_or(|last| self.may_by_itself(now, last));
         let last_era = reading.state.as_ref().map(|last| last.era);
         let forces = |want: &Want| want.change == WantedChange::Force && Some(want.era) > last_era;
         let forced = reading.want.as_ref().is_some_and(forces);

@@ -115,7 +115,11 @@ impl Machine {
     /// Etcd has not answered for as long as any lease lives.
     pub(super) fn is_cut_off(&self, now: Moment) -> bool {
         let ttl = self.timing().ttl;
-        !self.register.regressed && self.register.answered.is_none_or(|answered| now.since(answered) > ttl)
+        !self.register.regressed
+            && self
+                .register
+                .answered
+                .is_none_or(|answered| now.since(answered) > ttl)
     }
 
     pub(super) fn registered(&mut self, now: Moment) -> Vec<Action> {
@@ -186,7 +190,9 @@ impl Machine {
         passed_over: &VolumeId,
     ) -> Vec<Action> {
         let mut actions = match self.highest.admit(ballot, peer) {
-            Ok(Some(more)) if more.ballot > self.highest.ballot && !self.holds() => self.superseded(now, more),
+            Ok(Some(more)) if more.ballot > self.highest.ballot && !self.holds() => {
+                self.superseded(now, more)
+            }
             Ok(_) => Vec::new(),
             Err(stale) => return vec![Action::Refuse(stale.into())],
         };

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use crate::{
     Assignment, Ballot, Era, Evidence, Site, SlotCopy, Stale, VolumeId,
     record::{
-        HandOver, HoldRecord, LeaseRecord, Merged, OperationId, OutcomeRecord, Session, StateRecord, Unmerged,
-        Want,
+        HandOver, HoldRecord, LeaseRecord, Merged, OperationId, OutcomeRecord, Session, StateRecord,
+        Unmerged, Want,
     },
     timing::{Moment, Timing},
 };

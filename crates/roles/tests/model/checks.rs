@@ -95,7 +95,11 @@ fn check(what: &str, model: Model, least: usize) {
         .spawn_bfs();
     while !checker.is_done() {
         std::thread::sleep(Duration::from_secs(10));
-        println!("at {} worlds, {} deep", checker.unique_state_count(), checker.max_depth());
+        println!(
+            "at {} worlds, {} deep",
+            checker.unique_state_count(),
+            checker.max_depth()
+        );
     }
     let checker = checker.join();
     for (property, path) in checker.discoveries() {

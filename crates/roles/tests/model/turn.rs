@@ -197,7 +197,8 @@ impl Turn<'_> {
     fn is_durable(&self, at: At) -> bool {
         let slot = self.world.slot(at);
         slot.guard.as_ref().is_none_or(|guard| {
-            slot.volume.evidence == *guard.machine.highest() && slot.volume.hold.as_ref() == guard.machine.hold()
+            slot.volume.evidence == *guard.machine.highest()
+                && slot.volume.hold.as_ref() == guard.machine.hold()
         })
     }
 

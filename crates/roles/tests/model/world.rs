@@ -204,7 +204,12 @@ impl fmt::Debug for World {
             if let Some(gate) = &guard.gate {
                 match gate.deadline {
                     Some(deadline) => {
-                        write!(f, " gate({} until {})", gate.ballot, deadline.since_boot().as_secs())?;
+                        write!(
+                            f,
+                            " gate({} until {})",
+                            gate.ballot,
+                            deadline.since_boot().as_secs()
+                        )?;
                     }
                     None => write!(f, " gate(held)")?,
                 }
