@@ -186,6 +186,7 @@ mod tests {
                 preferred_site: "pdsa1".into(),
                 storage: Storage::default(),
                 capacity: 1,
+                version: None,
                 switchover: None,
                 failover: None,
                 hold: None,

@@ -20,7 +20,11 @@ use crate::{
     cyrus_admin, directory,
     lead::{Campaign, Lead, Office, Providers},
     leader::Elector,
-    mail_store, mailbox,
+    mail_store::{
+        self,
+        engine::{self, Engines},
+    },
+    mailbox,
     names::SiteName,
     pki::{OwnCertificate, kept},
     platform, roles,
@@ -33,6 +37,8 @@ pub struct Options {
     /// The site it runs in.
     pub site: SiteName,
     pub images: Images,
+    /// The engines that stores can run.
+    pub engines: Engines,
     /// This replica: its pod's name.
     pub replica: String,
     /// Where probes and metrics are served.
@@ -57,6 +63,7 @@ pub struct Context {
     pub cluster: Cluster,
     pub site: SiteName,
     pub images: Images,
+    pub engines: Engines,
     pub recorder: Recorder,
     pub metrics: Metrics,
     /// What the operator shows to the parts it talks to; kept current by Platform's reconcile.
@@ -90,6 +97,8 @@ pub enum Error {
     Ended(&'static str),
     #[error("a task panicked")]
     Panicked(#[from] tokio::task::JoinError),
+    #[error(transparent)]
+    Engines(#[from] engine::Error),
     #[error("GOVUC_IMAGE_{0} is not set: the operator has to be told the image it runs")]
     Image(&'static str),
 }
@@ -133,6 +142,7 @@ impl Context {
             cluster,
             site: options.site.clone(),
             images: options.images.clone(),
+            engines: options.engines.clone(),
             recorder: Recorder::new(client, reporter),
             metrics,
         }

@@ -228,6 +228,7 @@ fn mail_store(name: &str, tenant: &Tenant, view: &View, platform: &Platform) -> 
                 .max_users
                 .max(tenant.expected_users.try_into().unwrap_or(i32::MAX)),
             // A person's, by a field manager of its own.
+            version: None,
             switchover: None,
             failover: None,
             hold: None,

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, io::Write, net::SocketAddr, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::NonEmptyStringValueParser};
 use govuc::{
     controller::chain,
+    mail_store::engine::Engines,
     manifests::{self, File, Installation},
     names::SiteName,
     operator::{self, Images, Options},
@@ -29,6 +30,15 @@ enum Command {
         /// The site of this cluster: a name in Platform.spec.sites.
         #[arg(long, env = "GOVUC_SITE")]
         site: SiteName,
+        /// Images of the mail engine that stores may be pinned to by spec.version, beside GOVUC_IMAGE_CYRUS; their tags are the versions.
+        #[arg(
+            long = "engine",
+            env = "GOVUC_ENGINES",
+            value_name = "REFERENCE",
+            value_delimiter = ',',
+            value_parser = NonEmptyStringValueParser::new()
+        )]
+        engines: Vec<String>,
         /// This replica, as the lease names it.
         #[arg(long, env = "HOSTNAME")]
         replica: String,
@@ -47,6 +57,9 @@ enum Command {
         /// Those left out are localhost/govuc/NAME:dev.
         #[arg(long = "image", value_name = "NAME=REFERENCE", value_parser = image)]
         images: Vec<(String, String)>,
+        /// An image of the mail engine that stores may be pinned to by spec.version, beside cyrus; its tag is the version.
+        #[arg(long = "engine", value_name = "REFERENCE", value_parser = NonEmptyStringValueParser::new())]
+        engines: Vec<String>,
     },
 }
 
@@ -55,11 +68,16 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run {
             site,
+            engines,
             replica,
             listen,
-        } => run(site, replica, listen).await,
+        } => run(site, &engines, replica, listen).await,
         Command::Crds => crds(),
-        Command::Manifests { site, images } => installation(site, images),
+        Command::Manifests {
+            site,
+            images,
+            engines,
+        } => installation(site, images, &engines),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,14 +88,21 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(site: SiteName, replica: String, listen: SocketAddr) -> Result<(), anyhow::Error> {
+async fn run(
+    site: SiteName,
+    engines: &[String],
+    replica: String,
+    listen: SocketAddr,
+) -> Result<(), anyhow::Error> {
     telemetry::init_logs();
     let images: BTreeMap<String, String> = std::env::vars()
         .filter_map(|(key, value)| Some((key.strip_prefix("GOVUC_IMAGE_")?.to_owned(), value)))
         .collect();
+    let images = Images::from_map(&images)?;
     let options = Options {
         site,
-        images: Images::from_map(&images)?,
+        engines: Engines::of(&images.cyrus, engines)?,
+        images,
         replica,
         listen,
     };
@@ -90,9 +115,15 @@ fn crds() -> Result<(), anyhow::Error> {
     print(&manifests::crds()?)
 }
 
-fn installation(site: SiteName, images: Vec<(String, String)>) -> Result<(), anyhow::Error> {
+fn installation(
+    site: SiteName,
+    images: Vec<(String, String)>,
+    engines: &[String],
+) -> Result<(), anyhow::Error> {
     let mut files = manifests::crds()?;
-    files.extend(manifests::installation(&Installation::new(site, images)?)?);
+    files.extend(manifests::installation(&Installation::new(
+        site, images, engines,
+    )?)?);
     print(&files)
 }
 

@@ -3,6 +3,7 @@
 mod asked;
 mod carry;
 pub mod desired;
+pub mod engine;
 pub mod failover;
 pub mod guard;
 mod hold;
@@ -17,5 +18,5 @@ mod store;
 pub mod switchover;
 
 pub use desired::{assignment::ERA, stateful_set::SESSION_SECRET};
-pub use reconcile::run;
+pub use reconcile::{reconcile, run};
 pub use store::{Error as StoreError, Store};

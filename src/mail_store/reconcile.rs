@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use govuc_api::{MailStore, PLATFORM, Platform, StoreUse};
+use govuc_api::{MailStore, PLATFORM, Platform, StoreUse, conditions::reasons};
 use govuc_directory as directory;
 use govuc_wire::{names, tls::Material};
 use k8s_openapi::{
@@ -17,7 +17,9 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Store, carry, guard, hold, plan, restart,
+    Store, carry,
+    engine::{self, Chosen, Version},
+    guard, hold, plan, restart,
     status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{
@@ -26,9 +28,9 @@ use crate::{
     lead::Lead,
     maintenance::{Rollout, Windows},
     operator::Context,
-    part::{GOVUC, MANAGED_LABEL, pod, workload},
+    part::{GOVUC, MANAGED_LABEL, objects::Applied, pod, workload},
     pki::{self, Wanted, kept},
-    platform::{self, Installation},
+    platform::{self, Installation, agreement},
 };
 
 /// How soon is looked again at what no watch tells: what the guards say.
@@ -92,7 +94,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     drive(controller, context, stop, reconcile).await;
 }
 
-async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Action, Error> {
+/// One pass over a MailStore.
+pub async fn reconcile(object: Arc<MailStore>, context: Arc<Context>) -> Result<Action, Error> {
     if object.meta().deletion_timestamp.is_some() {
         // What is owned goes by itself; the volume stays.
         return Ok(Action::await_change());
@@ -132,7 +135,18 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     };
     let store = match Store::of(object, &installation) {
         Ok(store) => store,
-        Err(error) => return Ok(Stage::Refused(error.to_string())),
+        Err(error) => return Ok(Stage::Refused(reasons::INVALID, error.to_string())),
+    };
+    let live: Option<StatefulSet> = cluster
+        .read(Some(names::MAIL_NAMESPACE), &store.part.name)
+        .await?;
+    let running_image = live.as_ref().and_then(engine::image);
+    let Chosen { image, withheld } = match context
+        .engines
+        .choose(object.spec.version.as_deref(), running_image)
+    {
+        Ok(chosen) => chosen,
+        Err(unknown) => return Ok(Stage::Refused(reasons::UNKNOWN_VERSION, unknown.to_string())),
     };
     let site = &installation.own.name;
     let Some(joined) = kept::joined(cluster, &context.certificate, site, now).await? else {
@@ -158,9 +172,12 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
     .await?;
     let session = pod::digest([pki::session_key(&joined.root)]);
     let name = &store.part.name;
-    let planned = plan::of(&store, &installation, &context.images.cyrus, &session)?;
-    let running = planned.running(cluster).await?;
-    let windows = Windows::of(platform, installation.place, now);
+    let planned = plan::of(&store, &installation, &image, &session)?;
+    let running = Applied {
+        stateful_sets: live.into_iter().collect(),
+        ..Default::default()
+    };
+    let windows = Windows::of(platform, installation.place, now).barred_by(agreement::known(platform));
     let in_step = async {
         let (own, peer) = tokio::join!(
             copy(&joined.material, name, site),
@@ -204,6 +221,12 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         hold,
         recorded: heeded.recorded,
         held,
+        version: applied
+            .stateful_sets
+            .iter()
+            .find_map(engine::image)
+            .map(Version::of_image),
+        withheld,
     })))
 }
 

@@ -8,7 +8,10 @@ use govuc_api::{
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
-use super::merge;
+use super::{
+    engine::{Version, Withheld},
+    merge,
+};
 use crate::{
     conditions::{Conditions, Word, begun, kept},
     maintenance::Held,
@@ -21,8 +24,8 @@ const HELD: &str = "Held";
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    /// A person has to change the spec.
-    Refused(String),
+    /// A person has to change the spec; with the reason's constant and what to say.
+    Refused(&'static str, String),
     /// The site itself is not there yet.
     NoPlatform(&'static str),
     /// A step failed and is tried again; what it said is for people.
@@ -44,7 +47,10 @@ pub struct Copies {
     pub preferred_site: Option<PreferredSiteStatus>,
     /// The restart that waits.
     pub held: Held,
-    /// The same.
+    /// What it runs, and what it does not get.
+    pub version: Option<Version>,
+    pub withheld: Option<Withheld>,
+    /// The one that was asked for last.
     pub failover: Option<FailoverStatus>,
     /// The same.
     pub hold: Option<HoldStatus>,
@@ -106,7 +112,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         ..kept(object)
     };
     let copies = match stage {
-        Stage::Refused(message) => return unmade(conditions.stalled(reasons::INVALID, message.clone())),
+        Stage::Refused(reason, message) => return unmade(conditions.stalled(reason, message.clone())),
         Stage::NoPlatform(message) => {
             return unmade(conditions.progressing(Word::no(reasons::PLATFORM_NOT_READY, *message)));
         }
@@ -120,7 +126,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         Some(word) => conditions.set(types::COPIES_DIVERGED, word),
         None => conditions,
     };
-    let conditions = match copies.held.word() {
+    let conditions = match upgrade_pending(copies) {
         Some(word) => conditions.set(types::UPGRADE_PENDING, word),
         None => conditions,
     };
@@ -143,12 +149,23 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
             .into(),
         switchover: copies.switchover.clone(),
         preferred_site: copies.preferred_site.clone(),
+        version: copies.version.as_ref().map(Version::to_string),
+        withheld: copies.withheld.as_ref().map(Withheld::status),
         pending: copies.held.pending.clone(),
         failover: copies.failover.clone(),
         hold: copies.hold.clone(),
         merge: merge::status(copies),
         recorded: copies.recorded.clone(),
         conditions: conditions.finish(),
+    }
+}
+
+/// What waits for a window, and what is not even waited for.
+fn upgrade_pending(copies: &Copies) -> Option<Word> {
+    let waits = copies.held.word();
+    match &copies.withheld {
+        Some(withheld) => Some(withheld.word(waits)),
+        None => waits,
     }
 }
 
@@ -245,196 +262,4 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::conditions::is_true;
-    use govuc_api::{MailStoreSpec, Storage, StoreUse};
-    use govuc_wire::status::Replication;
-    use rstest::rstest;
-
-    pub fn object() -> MailStore {
-        let mut object = MailStore::new(
-            "mail-1",
-            MailStoreSpec {
-                usage: StoreUse::Mail,
-                preferred_site: "pdsa1".into(),
-                storage: Storage::default(),
-                capacity: 1,
-                switchover: None,
-                failover: None,
-                hold: None,
-            },
-        );
-        object.metadata.generation = Some(2);
-        object
-    }
-
-    pub fn guard(site: &str, role: Role, paired: bool) -> Status {
-        let state = if paired {
-            ReplicationState::Paired
-        } else {
-            ReplicationState::Alone
-        };
-        Status {
-            store: "mail-1".into(),
-            site: site.into(),
-            role,
-            state: "Alone".into(),
-            era: 1,
-            term: 1,
-            primary: Some("pdsa1".into()),
-            volume: format!("volume of {site}"),
-            incarnation: 1,
-            gate_open: role == Role::Primary,
-            replication: (role == Role::Primary).then_some(Replication {
-                state,
-                since: 0,
-                last_error: None,
-            }),
-            merge: None,
-            hold: None,
-            assignment_error: None,
-        }
-    }
-
-    /// Both copies as they are when all is well, seen from pdsa1.
-    pub fn well() -> Copies {
-        Copies {
-            pod_ready: true,
-            own: Copy {
-                site: "pdsa1".into(),
-                said: Ok(guard("pdsa1", Role::Primary, true)),
-            },
-            peer: Copy {
-                site: "pdsa2".into(),
-                said: Ok(guard("pdsa2", Role::Follower, false)),
-            },
-            listed: Some(Ok(())),
-            switchover: None,
-            preferred_site: None,
-            held: Held::default(),
-            failover: None,
-            hold: None,
-            recorded: None,
-        }
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn said(copies: Copies) -> MailStoreStatus {
-        of(
-            &object(),
-            &Stage::Made(Box::new(copies)),
-            at("2026-11-24T00:00:00Z"),
-        )
-    }
-
-    #[rstest]
-    #[case::all_is_well(|_: &mut Copies| {}, true, true)]
-    #[case::the_primary_stores_alone(
-        |c: &mut Copies| c.own.said = Ok(guard("pdsa1", Role::Primary, false)), true, false)]
-    #[case::the_other_site_is_silent(|c: &mut Copies| c.peer.said = Err("cut".into()), true, true)]
-    #[case::the_own_guard_is_silent(|c: &mut Copies| c.own.said = Err("gone".into()), false, false)]
-    #[case::the_pod_is_not_ready(|c: &mut Copies| c.pod_ready = false, false, true)]
-    #[case::the_directory_does_not_name_it(
-        |c: &mut Copies| c.listed = Some(Err("away".into())), false, true)]
-    #[case::the_gate_is_shut(
-        |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.gate_open = false }, false, true)]
-    #[case::the_assignment_is_refused(
-        |c: &mut Copies| if let Ok(s) = &mut c.own.said { s.assignment_error = Some("older".into()) },
-        false, true)]
-    fn ready_is_what_this_site_does_and_replicated_what_the_primary_says(
-        #[case] change: fn(&mut Copies),
-        #[case] ready: bool,
-        #[case] replicated: bool,
-    ) {
-        let mut copies = well();
-        change(&mut copies);
-        assert_eq!(copies.settled(), ready && replicated);
-        let status = said(copies);
-        assert_eq!(is_true(&status.conditions, types::READY), ready);
-        assert_eq!(is_true(&status.conditions, types::REPLICATED), replicated);
-    }
-
-    #[test]
-    fn the_primary_is_whose_gate_is_open_under_the_highest_term() {
-        let copies = well();
-        let primary = |own: &Copy, peer: &Copy| primary(own, peer).map(|primary| primary.site);
-        assert_eq!(primary(&copies.own, &copies.peer).as_deref(), Some("pdsa1"));
-        let mut later = copies.peer.clone();
-        let status = later.said.as_mut().unwrap();
-        (status.role, status.gate_open, status.term) = (Role::Primary, true, 9);
-        assert_eq!(primary(&copies.own, &later).as_deref(), Some("pdsa2"));
-        let mut shut = later.clone();
-        shut.said.as_mut().unwrap().gate_open = false;
-        assert_eq!(primary(&shut, &shut), None);
-    }
-
-    #[test]
-    fn a_follower_is_ready_and_asks_the_primary_about_replication() {
-        let Copies { own, peer, .. } = well();
-        let copies = Copies {
-            pod_ready: true,
-            own: peer,
-            peer: own,
-            listed: None,
-            switchover: None,
-            preferred_site: None,
-            held: Held::default(),
-            failover: None,
-            hold: None,
-            recorded: None,
-        };
-        let status = said(copies);
-        assert!(is_true(&status.conditions, types::READY));
-        assert!(is_true(&status.conditions, types::REPLICATED));
-        let states: Vec<CopyState> = status.sites.iter().map(|site| site.state).collect();
-        assert_eq!(states, [CopyState::Follower, CopyState::Paired]);
-    }
-
-    #[test]
-    fn a_copy_that_is_left_as_it_is_is_no_follower() {
-        let mut copies = well();
-        copies.pod_ready = false;
-        copies.own.said = Ok(Status {
-            state: "Quarantine".into(),
-            ..guard("pdsa1", Role::Follower, false)
-        });
-        copies.peer.said = Ok(guard("pdsa2", Role::Primary, false));
-        let status = said(copies);
-        assert_eq!(status.sites[0].state, CopyState::Quarantine);
-        let ready = status
-            .conditions
-            .iter()
-            .find(|it| it.type_ == types::READY)
-            .unwrap();
-        assert_eq!(
-            (ready.status.as_str(), ready.reason.as_str()),
-            ("False", reasons::QUARANTINE)
-        );
-    }
-
-    #[test]
-    fn a_guard_that_is_silent_for_a_moment_keeps_its_term_and_its_volume() {
-        let mut object = object();
-        object.status = Some(said(well()));
-        let mut copies = well();
-        copies.own.said = Err("gone".into());
-        let stage = Stage::Made(Box::new(copies));
-        let status = of(&object, &stage, at("2026-11-24T01:00:00Z"));
-        assert_eq!((status.primary.as_deref(), status.term), (Some("pdsa1"), Some(1)));
-        assert_eq!(status.sites[0].volume.as_deref(), Some("volume of pdsa1"));
-        assert_eq!(status.sites[0].state, CopyState::Unknown);
-    }
-
-    #[test]
-    fn the_same_findings_say_the_same_later() {
-        let mut object = object();
-        let first = said(well());
-        object.status = Some(first.clone());
-        let stage = Stage::Made(Box::new(well()));
-        assert_eq!(of(&object, &stage, at("2026-11-25T00:00:00Z")), first);
-    }
-}
+pub(super) mod tests;

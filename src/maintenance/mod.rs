@@ -3,6 +3,7 @@
 //! A plan is applied as it is, but for the pods of a part that serves: these are replaced only in this site's turn of a window,
 //! and only while the other site is seen well. Everything here is pure; who reconciles looks at the other site.
 
+pub mod announced;
 mod recurrence;
 pub mod rollout;
 pub mod schedule;
@@ -35,6 +36,8 @@ enum When {
     Scheduled(Schedule),
     /// Nobody knows when: so not at all.
     Unknown(schedule::Error),
+    /// The sites would not take turns; why, for people.
+    Barred(String),
 }
 
 /// Whether restarts may begin now.
@@ -88,7 +91,26 @@ impl Windows {
     pub fn fault(&self) -> Option<String> {
         match &self.when {
             When::Unknown(error) => Some(error.to_string()),
-            When::Always | When::Scheduled(_) => None,
+            When::Always | When::Scheduled(_) | When::Barred(_) => None,
+        }
+    }
+
+    /// The same, but never as long as the sites differ in something with which turns go. Without windows there are no turns.
+    pub fn barred_by(self, difference: Option<&str>) -> Self {
+        match (self.when, difference) {
+            (When::Scheduled(_), Some(difference)) => Self {
+                when: When::Barred(difference.to_owned()),
+                ..self
+            },
+            (when, _) => Self { when, ..self },
+        }
+    }
+
+    /// Of every window the present or next time.
+    pub fn next(&self, now: Timestamp) -> Vec<Opening> {
+        match &self.when {
+            When::Scheduled(schedule) => schedule.openings(now, 1),
+            When::Always | When::Unknown(_) | When::Barred(_) => Vec::new(),
         }
     }
 
@@ -115,6 +137,7 @@ impl Windows {
             When::Always => return Gate::Open,
             When::Scheduled(schedule) => schedule,
             When::Unknown(error) => return Gate::Shut(Wait::without_turn(reasons::WINDOWS_INVALID, error)),
+            When::Barred(why) => return Gate::Shut(Wait::without_turn(reasons::SITES_DIFFER, why)),
         };
         match schedule.turn(self.place, now) {
             Turn::Now(turn) => Gate::OurTurn(turn),
@@ -319,6 +342,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_the_sites_differ_nothing_is_restarted_in_a_turn() {
+        let now = "2026-12-05T17:00:00Z";
+        let difference = "spec.sites is another at pdsa2";
+        let windows = |difference| windows(Place::First, END, now).barred_by(difference);
+        let barred = rollout(&windows(Some(difference)), now, Ok(())).await;
+        assert_eq!(barred.objects, plan("1"));
+        let word = barred.held.word().unwrap();
+        assert_eq!(word.reason, reasons::SITES_DIFFER);
+        assert!(word.message.starts_with(difference), "{}", word.message);
+        assert_eq!(rollout(&windows(None), now, Ok(())).await.objects, plan("2"));
+        assert_eq!(
+            windows(Some(difference)).may_begin(at(now)).unwrap_err().reason,
+            reasons::SITES_DIFFER
+        );
+    }
+
+    #[tokio::test]
     async fn without_windows_nothing_waits_and_nobody_is_asked() {
         let platform: Platform = serde_json::from_value(json!({
             "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "Platform", "metadata": {"name": "platform"},
@@ -326,7 +366,8 @@ mod tests {
         }))
         .unwrap();
         let now = at("2026-12-05T16:00:00Z");
-        let windows = Windows::of(&platform, Place::First, now);
+        // There are no turns that sites could take wrong.
+        let windows = Windows::of(&platform, Place::First, now).barred_by(Some("the order"));
         let nobody = async { panic!("the peer was asked") };
         let rollout = Rollout::of(plan("2"), &running(), &windows, now, nobody).await;
         assert_eq!((rollout.objects, rollout.held), (plan("2"), Held::default()));

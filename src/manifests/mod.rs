@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    mail_store::engine::Engines,
     names::SiteName,
     operator::Images,
     part::{common_labels, pairs},
@@ -32,6 +33,8 @@ pub struct Installation {
     /// The operator's own image.
     pub operator: String,
     pub images: Images,
+    /// The engines that stores can run.
+    pub engines: Engines,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +46,15 @@ pub enum Error {
 }
 
 impl Installation {
-    /// `images` by name; those left out are what `images/` builds.
-    pub fn new(site: SiteName, images: Vec<(String, String)>) -> Result<Self, crate::operator::Error> {
+    /// `images` by name; those left out are what `images/` builds. `engines` are images that stores may be pinned to beside.
+    ///
+    /// # Errors
+    /// Two images of the engine have one version.
+    pub fn new(
+        site: SiteName,
+        images: Vec<(String, String)>,
+        engines: &[String],
+    ) -> Result<Self, crate::operator::Error> {
         let mut map: BTreeMap<String, String> = Images::NAMES
             .into_iter()
             .chain(["operator"])
@@ -55,9 +65,11 @@ impl Installation {
                 .into_iter()
                 .map(|(name, reference)| (name.to_uppercase(), reference)),
         );
+        let images = Images::from_map(&map)?;
         Ok(Self {
             site,
-            images: Images::from_map(&map)?,
+            engines: Engines::of(&images.cyrus, engines)?,
+            images,
             operator: map.remove("OPERATOR").unwrap_or_default(),
         })
     }

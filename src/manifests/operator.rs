@@ -107,7 +107,8 @@ fn environment(wanted: &Installation) -> Vec<EnvVar> {
         router,
         etcd,
     } = &wanted.images;
-    vec![
+    let engines: Vec<&str> = wanted.engines.others().collect();
+    let mut variables = vec![
         EnvVar {
             name: "HOSTNAME".to_owned(),
             value_from: Some(EnvVarSource {
@@ -128,7 +129,11 @@ fn environment(wanted: &Installation) -> Vec<EnvVar> {
         text("GOVUC_IMAGE_CYRUS", cyrus),
         text("GOVUC_IMAGE_ROUTER", router),
         text("GOVUC_IMAGE_ETCD", etcd),
-    ]
+    ];
+    if !engines.is_empty() {
+        variables.push(text("GOVUC_ENGINES", &engines.join(",")));
+    }
+    variables
 }
 
 /// On two nodes where there are two.

@@ -1,5 +1,6 @@
 //! The shared services of the own site: directory, mail transfer, filter, front door and gateway.
 
+pub mod agreement;
 pub mod desired;
 mod installation;
 pub mod observe;

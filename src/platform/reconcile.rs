@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Installation, InstallationError,
+    agreement::{self, Agreement, Told},
     desired::Blueprint,
     observe, plan,
     status::{self, Parts, Stage},
@@ -25,7 +26,7 @@ use crate::{
     cluster,
     controller::{Label, RESYNC, chain, drive},
     lead::{Ground, Lead},
-    maintenance::{Rollout, Windows, rollout},
+    maintenance::{Rollout, Windows, announced, rollout},
     operator::Context,
     part::{GOVUC, MANAGED_LABEL, objects::Applied, pod, template},
     pki::{self, kept},
@@ -135,9 +136,10 @@ async fn make(
         }
         None => None,
     };
+    let etcd = context.roles.current(cluster, installation).await?;
     context.office.stand_on(Ground {
         installation: installation.clone(),
-        roles: context.roles.current(cluster, installation).await?,
+        roles: etcd.clone(),
     });
     let session_key = pki::session_key(&joined.root);
     let blueprint = Blueprint {
@@ -152,6 +154,9 @@ async fn make(
     rollout::date(&mut planned, &certificates.ends);
     let running = planned.running(cluster).await?;
     let windows = Windows::of(platform, installation.place, now);
+    let fault = windows.fault();
+    let openings = windows.next(now);
+    let windows = windows.barred_by(agreement::known(platform));
     let peer = observe::peer(cluster, installation, &joined.material, roles.as_ref());
     let Rollout { objects, held } = Rollout::of(planned, &running, &windows, now, peer).await;
     let applied = objects.apply(cluster, running).await?;
@@ -165,13 +170,26 @@ async fn make(
         }
         None => None,
     };
+    // Once there is an etcd that was formed: before, asking it would only take time.
+    let told = match (&etcd, &members) {
+        (Some(etcd), Some(members)) if members.formed => agreement::tell(etcd, platform, site, now).await,
+        _ => None,
+    };
+    let announced = announced::statuses(
+        platform.spec.maintenance.as_ref(),
+        &openings,
+        told.as_ref().map(Told::windows),
+        platform.status.as_ref().map_or(&[][..], |status| &status.windows),
+    );
     let waits = held.again(now);
     let parts = Parts {
         waiting: Parts::waiting(&applied),
         directory: observe::tree(installation, lead, &joined.material).await,
         members,
         held,
-        windows: windows.fault(),
+        windows: announced,
+        fault,
+        agreement: told.as_ref().map_or(Agreement::Unheard, Told::agreement),
     };
     let renewals = [certificates.renewal, roles.and_then(|roles| roles.renewal)];
     let again = match (parts.settled(), &parts.members) {

@@ -1,7 +1,7 @@
 //! `kubectl govuc plan`: what waits for a maintenance window, why, and when it will happen.
 
 use clap::Args;
-use govuc_api::{MailStore, PendingRestart, Platform, conditions::types};
+use govuc_api::{MailStore, PendingRestart, Platform, RolesMode, WithheldEngine, conditions::types};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     controller::chain,
-    maintenance::{Opening, Schedule, told},
+    maintenance::{Opening, Schedule, announced, told},
 };
 
 #[derive(Args, Debug)]
@@ -41,16 +41,25 @@ struct SitePlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
     pending: Vec<Act>,
+    /// Engines that stores do not get.
+    withheld: Vec<Withheld>,
     /// Stores on their way to another preferred site.
     moves: Vec<Move>,
 }
 
 /// A window's next time, for both sites.
 #[derive(Serialize, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
 struct Coming {
     name: String,
     start: Time,
     end: Time,
+    /// Since when both clusters have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    announced_at: Option<Time>,
+    /// Whether that can be known: only with a witness.
+    #[serde(skip)]
+    announceable: bool,
 }
 
 /// A restart that waits.
@@ -64,6 +73,18 @@ struct Act {
     message: String,
     #[serde(flatten)]
     restart: PendingRestart,
+}
+
+/// An engine that a store does not get.
+#[derive(Serialize, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct Withheld {
+    store: String,
+    /// The version that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<String>,
+    #[serde(flatten)]
+    engine: WithheldEngine,
 }
 
 /// A store that is to follow its `spec.preferredSite`.
@@ -137,6 +158,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
             pending.extend(acts);
         }
     }
+    let withheld = stores.iter().filter_map(Withheld::of).collect();
     let moves = stores.iter().filter_map(Move::of).collect();
     let schedule = platform
         .spec
@@ -145,7 +167,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
         .map(|spec| Schedule::of(spec, now));
     let (windows, fault) = match schedule {
         None => (None, None),
-        Some(Ok(schedule)) => (Some(coming(schedule.openings(now, 1))), None),
+        Some(Ok(schedule)) => (Some(coming(schedule.openings(now, 1), platform)), None),
         Some(Err(error)) => (Some(Vec::new()), Some(error.to_string())),
     };
     SitePlan {
@@ -153,6 +175,7 @@ fn plan(platform: &Platform, stores: &[MailStore], now: Timestamp) -> SitePlan {
         windows,
         fault,
         pending,
+        withheld,
         moves,
     }
 }
@@ -175,9 +198,17 @@ fn acts(
     })
 }
 
-fn coming(openings: Vec<Opening>) -> Vec<Coming> {
+fn coming(openings: Vec<Opening>, platform: &Platform) -> Vec<Coming> {
+    let spec = platform.spec.maintenance.as_ref();
+    let status = platform.status.as_ref().map_or(&[][..], |status| &status.windows);
+    let announced_at = |name: &str| {
+        let window = spec?.windows.iter().find(|window| window.name == name)?;
+        announced::announced(status, name, &announced::digest(window)).cloned()
+    };
     let each = openings.into_iter();
     each.map(|opening| Coming {
+        announced_at: announced_at(&opening.window),
+        announceable: platform.spec.roles.mode == RolesMode::Witness,
         name: opening.window,
         start: Time(opening.from),
         end: Time(opening.until),
@@ -200,21 +231,31 @@ impl SitePlan {
             (Some(windows), None) if windows.is_empty() => {
                 lines.push("  no maintenance window comes any more".to_owned());
             }
-            (Some(windows), None) => lines.extend(windows.iter().map(|window| {
-                format!(
-                    "  window {}: {} to {}",
-                    window.name,
-                    told(window.start.0),
-                    told(window.end.0)
-                )
-            })),
+            (Some(windows), None) => lines.extend(windows.iter().map(Coming::text)),
         }
-        if self.pending.is_empty() && self.moves.is_empty() {
+        if self.pending.is_empty() && self.withheld.is_empty() && self.moves.is_empty() {
             lines.push("  nothing waits".to_owned());
         }
         lines.extend(self.pending.iter().map(Act::text));
+        lines.extend(self.withheld.iter().map(Withheld::text));
         lines.extend(self.moves.iter().map(Move::text));
         lines.join("\n")
+    }
+}
+
+impl Coming {
+    fn text(&self) -> String {
+        let announced = match &self.announced_at {
+            Some(at) => format!(", announced {}", told(at.0)),
+            None if self.announceable => ", not announced: not seen in both clusters".to_owned(),
+            None => String::new(),
+        };
+        format!(
+            "  window {}: {} to {}{announced}",
+            self.name,
+            told(self.start.0),
+            told(self.end.0)
+        )
     }
 }
 
@@ -246,6 +287,30 @@ impl Act {
     }
 }
 
+impl Withheld {
+    fn of(store: &MailStore) -> Option<Self> {
+        let status = store.status.as_ref()?;
+        Some(Self {
+            store: store.name_any(),
+            running: status.version.clone(),
+            engine: status.withheld.clone()?,
+        })
+    }
+
+    fn text(&self) -> String {
+        let WithheldEngine {
+            version,
+            reason,
+            message,
+        } = &self.engine;
+        let running = self.running.as_deref().unwrap_or("what it runs");
+        format!(
+            "  keep MailStore {} at {running}, not {version}\n    why: {reason}: {message}",
+            self.store
+        )
+    }
+}
+
 impl Move {
     fn of(store: &MailStore) -> Option<Self> {
         let status = store.status.as_ref()?.preferred_site.as_ref()?;
@@ -273,98 +338,4 @@ impl Move {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const NOW: &str = "2026-12-05T16:00:00Z";
-
-    fn platform(maintenance: serde_json::Value, status: serde_json::Value) -> Platform {
-        serde_json::from_value(json!({
-            "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "Platform", "metadata": {"name": "platform"},
-            "spec": {"domain": "1govuc.gov.my", "sites": [], "maintenance": maintenance},
-            "status": status,
-        }))
-        .unwrap()
-    }
-
-    fn weekly() -> serde_json::Value {
-        json!({"windows": [{"name": "ahad-malam", "start": "2026-12-06T01:00:00+08:00", "end": "2026-12-06T04:00:00+08:00",
-            "recurrence": "FREQ=WEEKLY;BYDAY=SU"}]})
-    }
-
-    fn waiting() -> serde_json::Value {
-        json!({
-            "pending": [{"part": "mx", "change": "image of postfix: 2 for 1", "reason": "AwaitingWindow",
-                "window": "ahad-malam", "opens": "2026-12-05T17:00:00Z", "closes": "2026-12-05T18:30:00Z"}],
-            "conditions": [{"type": "UpgradePending", "status": "True", "reason": "AwaitingWindow",
-                "lastTransitionTime": "2026-12-01T00:00:00Z",
-                "message": "this site's turn in window ahad-malam begins 2026-12-06T01:00:00+08:00. To be restarted: mx (image of postfix: 2 for 1)"}],
-        })
-    }
-
-    fn store() -> MailStore {
-        serde_json::from_value(json!({
-            "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "mail-1"},
-            "spec": {"preferredSite": "pdsa1"},
-            "status": {
-                "pending": [{"part": "mail-1", "change": "settings of the pod", "reason": "NoWindow"}],
-                "preferredSite": {"site": "pdsa2", "waiting": "no maintenance window comes any more"},
-            },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn what_waits_is_told_with_why_and_when() {
-        let plan = plan(&platform(weekly(), waiting()), &[store()], NOW.parse().unwrap());
-        assert_eq!(
-            plan.text(),
-            "the current context\n  \
-             window ahad-malam: 2026-12-06T01:00:00+08:00 to 2026-12-06T04:00:00+08:00\n  \
-             restart mx of Platform platform: image of postfix: 2 for 1\n    \
-             when: 2026-12-06T01:00:00+08:00 in window ahad-malam\n    \
-             why then: AwaitingWindow: this site's turn in window ahad-malam begins 2026-12-06T01:00:00+08:00\n  \
-             restart mail-1 of MailStore mail-1: settings of the pod\n    \
-             when: no time is set\n    \
-             why then: NoWindow: \n  \
-             move MailStore mail-1 from pdsa2 to pdsa1\n    \
-             no maintenance window comes any more"
-        );
-    }
-
-    #[test]
-    fn programs_get_times_and_reasons_as_fields() {
-        let plan = plan(&platform(weekly(), waiting()), &[], NOW.parse().unwrap());
-        let value = serde_json::to_value(&plan).unwrap();
-        assert_eq!(value["windows"][0]["start"], "2026-12-05T17:00:00Z");
-        let act = &value["pending"][0];
-        assert_eq!(
-            (&act["kind"], &act["part"], &act["opens"], &act["reason"]),
-            (
-                &json!("Platform"),
-                &json!("mx"),
-                &json!("2026-12-05T17:00:00Z"),
-                &json!("AwaitingWindow")
-            )
-        );
-    }
-
-    #[test]
-    fn without_windows_and_with_wrong_ones_it_says_so() {
-        let text = |maintenance| plan(&platform(maintenance, json!({})), &[], NOW.parse().unwrap()).text();
-        assert!(
-            text(json!(null)).contains("no maintenance windows"),
-            "{}",
-            text(json!(null))
-        );
-        let wrong = json!({"windows": [{"name": "a", "start": "2026-12-06T01:00:00Z", "end": "2026-12-06T01:00:00Z"}]});
-        assert!(
-            text(wrong.clone()).contains("windows: spec.maintenance.windows: window a"),
-            "{}",
-            text(wrong)
-        );
-        let past = json!({"windows": [{"name": "a", "start": "2026-11-06T01:00:00Z", "end": "2026-11-06T02:00:00Z"}]});
-        assert!(text(past.clone()).contains("comes any more"), "{}", text(past));
-    }
-}
+mod tests;

@@ -151,7 +151,7 @@ async fn until_it_breaks(roles: &Roles, changed: &mpsc::Sender<StoreName>) -> Re
 
 fn store_of(key: &str) -> Option<StoreName> {
     match Key::parse(key)? {
-        Key::Era | Key::Lead | Key::LeadTerm => None,
+        Key::Era | Key::Lead | Key::LeadTerm | Key::Site(_) => None,
         Key::State(store)
         | Key::Lease(store)
         | Key::Want(store)
@@ -177,7 +177,7 @@ mod tests {
             let store = store_of(&format!("/govuc/stores/mail-1/{key}"));
             assert_eq!(store.as_ref().map(StoreName::as_str), Some("mail-1"), "{key}");
         }
-        for key in ["/govuc/era", "/govuc/lead", "/govuc/later"] {
+        for key in ["/govuc/era", "/govuc/lead", "/govuc/sites/pdsa1", "/govuc/later"] {
             assert_eq!(store_of(key), None, "{key}");
         }
     }

@@ -68,7 +68,7 @@ async fn install() {
             .unwrap()
             .unwrap();
     }
-    let wanted = Installation::new("pdsa1".parse().unwrap(), Vec::new()).unwrap();
+    let wanted = Installation::new("pdsa1".parse().unwrap(), Vec::new(), &[]).unwrap();
     for object in installation(&wanted)
         .unwrap()
         .iter()

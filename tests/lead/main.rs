@@ -1,7 +1,10 @@
-//! Two operators that campaign for the lead in a real etcd. How long things take is the protocol's, so these tests are slow.
+//! Two operators and a real etcd: they campaign for the lead, and tell each other of their Platforms. How long things take is the
+//! protocol's, so these tests are slow.
 
 // Helpers of tests are tests too.
 #![allow(clippy::unwrap_used)]
+
+mod agreement;
 
 use std::{
     future,

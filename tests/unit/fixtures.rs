@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use govuc::{
     lead::{Known, Mandate},
+    mail_store::engine::Engines,
     operator::{Context, Images, Options},
     telemetry::Metrics,
 };
@@ -70,6 +71,7 @@ impl Site {
         server.put(&example::<Platform>("platform.yaml"));
         let options = Options {
             site: site.parse().unwrap(),
+            engines: Engines::of(&images().cyrus, &[]).unwrap(),
             images: images(),
             replica: "test".to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),

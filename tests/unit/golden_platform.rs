@@ -94,6 +94,7 @@ fn a_store_gets_what_is_committed() {
             preferred_site: "pdsa2".into(),
             storage: Storage::default(),
             capacity: 30_000,
+            version: None,
             switchover: None,
             failover: None,
             hold: None,

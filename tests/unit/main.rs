@@ -18,4 +18,5 @@ mod manifests;
 mod reconcile_agency;
 mod reconcile_mailbox;
 mod reconcile_platform;
+mod reconcile_store;
 mod roles_formation;

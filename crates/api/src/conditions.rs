@@ -25,8 +25,11 @@ pub mod types {
     /// says how far that is. Absent otherwise.
     pub const COPIES_DIVERGED: &str = "CopiesDiverged";
     /// Platform, MailStore: something that runs is to be restarted and waits for a maintenance window; the message says what,
-    /// why and until when. Absent otherwise.
+    /// why and until when. MailStore: an engine is withheld from it. Absent otherwise.
     pub const UPGRADE_PENDING: &str = "UpgradePending";
+    /// Platform: the other cluster's Platform has other sites, another order of them, or another domain; the message has both and
+    /// the remedy. Absent otherwise, and without a witness.
+    pub const SITES_DIFFER: &str = "SitesDiffer";
     /// Agency: the application was approved.
     pub const APPROVED: &str = "Approved";
 }
@@ -86,6 +89,14 @@ pub mod reasons {
     pub const WINDOWS_INVALID: &str = "WindowsInvalid";
     /// It is this site's turn, and the other site can't be seen well: a restart here could leave nobody serving.
     pub const PEER_NOT_READY: &str = "PeerNotReady";
+    /// The other cluster's Platform has other sites, another order of them, or another domain: whose turn it is can't be told.
+    pub const SITES_DIFFER: &str = "SitesDiffer";
+    /// The operator has another engine, and `spec.version` keeps the store at its own.
+    pub const PINNED: &str = "Pinned";
+    /// The operator has no image of the version that `spec.version` names; the message has those that it has.
+    pub const UNKNOWN_VERSION: &str = "UnknownVersion";
+    /// The engine that is named is of an older series of Cyrus than the one that runs, and would not read what is stored.
+    pub const OLDER_VERSION: &str = "OlderVersion";
 
     /// The API server does not count the namespace's quota yet, and refuses what the quota is about.
     pub const QUOTA_NOT_COUNTED: &str = "QuotaNotCounted";

@@ -23,7 +23,7 @@ pub use mailbox::{
     FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus,
     NEW_FIRST_PASSWORD, Quota, Termination, TerminationReason,
 };
-pub use maintenance::{Maintenance, MaintenanceWindow, PendingRestart};
+pub use maintenance::{Maintenance, MaintenanceWindow, PendingRestart, WindowStatus, WithheldEngine};
 pub use platform::{
     Addresses, Lockout, PasswordPolicy, Platform, PlatformMail, PlatformRoles, PlatformSpec, PlatformStatus,
     RolesMode, Site, StorePlacement, Witness,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     hold::{Hold, HoldStatus},
-    maintenance::PendingRestart,
+    maintenance::{PendingRestart, WithheldEngine},
 };
 
 /// A mail engine in each site, one of them primary and the other its copy. The operator makes them as agencies need.
@@ -28,6 +28,7 @@ use crate::{
     printcolumn(name = "Primary", type_ = "string", json_path = ".status.primary"),
     printcolumn(name = "Term", type_ = "integer", json_path = ".status.term"),
     printcolumn(name = "Size", type_ = "string", json_path = ".spec.storage.size"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Failover", type_ = "string", json_path = ".status.failover.state", priority = 1),
     printcolumn(name = "Switchover", type_ = "string", json_path = ".status.switchover.state", priority = 1),
@@ -54,6 +55,11 @@ pub struct MailStoreSpec {
     #[serde(default = "default_capacity")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub capacity: i32,
+    /// The version of the engine to run, which is the tag of its image. Left out, that is the operator's own. A change takes effect
+    /// in a maintenance window; a version that the operator has no image of changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::engine_version")]
+    pub version: Option<String>,
     /// A planned switchover that is asked for, once. Written by `kubectl govuc switchover`; files leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switchover: Option<Switchover>,
@@ -149,6 +155,12 @@ pub struct MailStoreStatus {
     /// What became of `spec.preferredSite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_site: Option<PreferredSiteStatus>,
+    /// The version of the engine that this site's copy runs: the tag of its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The engine that this site's copy does not get; absent when there is none. One that waits for a window is not withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<WithheldEngine>,
     /// The restart of this site's copy that waits for a maintenance window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["part".into()]))]

@@ -48,6 +48,21 @@ pub struct MaintenanceWindow {
     pub recurrence: Option<String>,
 }
 
+/// What is known of a maintenance window.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowStatus {
+    pub name: String,
+    /// Of start, end and recurrence: with another one it is another window.
+    pub digest: String,
+    /// Since when both clusters have it as it is. Absent as long as the other one has not, and without a witness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced_at: Option<Time>,
+    /// When it begins next, or began if it is now; absent when it comes no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Time>,
+}
+
 /// A restart that waits for a maintenance window.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -67,4 +82,16 @@ pub struct PendingRestart {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closes: Option<Time>,
+}
+
+/// An engine that a store does not get, although its spec or the operator names it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WithheldEngine {
+    /// Its version.
+    pub version: String,
+    /// A reason of the condition UpgradePending: Pinned, UnknownVersion or OlderVersion.
+    pub reason: String,
+    /// Why, and what would change it; for people.
+    pub message: String,
 }

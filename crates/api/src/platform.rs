@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     mail_store::Storage,
-    maintenance::{Maintenance, PendingRestart},
+    maintenance::{Maintenance, PendingRestart, WindowStatus},
 };
 
 /// The service: its domain, its two sites, and what holds for every agency. There is one, called `platform`.
@@ -217,6 +217,10 @@ pub struct PlatformStatus {
     /// The site that decides what must be decided once; none while nobody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<String>,
+    /// The maintenance windows, and since when both clusters have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub windows: Vec<WindowStatus>,
     /// Parts of this site whose restart waits for a maintenance window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["part".into()]))]

@@ -182,6 +182,19 @@ pub(crate) fn operation(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A version of the mail engine: what a tag of an image may be.
+pub(crate) fn engine_version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')",
+            "messageExpression": r#"'"' + self + '" is not a version of the engine: write the tag of its image, for example 3.10.2-1'"#,
+        }],
+    })
+}
+
 /// A span of time as Go writes it, from a second to a day.
 pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -214,6 +214,19 @@ fn while_approved_these_stay(#[case] pointer: &str, #[case] value: Value, #[case
     assert_eq!(validate_cel_update(&approve(new), &approve(old)).is_ok(), taken);
 }
 
+#[rstest]
+#[case::of_cyrus_and_a_build("3.10.2-1", true)]
+#[case::a_digest("sha256-0af1", true)]
+#[case::a_word("dev", true)]
+#[case::a_reference("cyrus:3.10.2", false)]
+#[case::blank(" ", false)]
+#[case::begun_with_a_dot(".3", false)]
+fn the_version_of_a_store(#[case] version: &str, #[case] taken: bool) {
+    let text = r#"{"apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": "mail-1"}, "spec": {"preferredSite": "pdsa1"}}"#;
+    let store: MailStore = object(text, "/spec/version", json!(version));
+    assert_eq!(validate_cel(&store).is_ok(), taken);
+}
+
 #[test]
 fn every_text_list_and_map_that_people_write_is_bounded() {
     let mut unbounded = Vec::new();

@@ -1,7 +1,10 @@
-//! What the roles' etcd keeps of a store, as its keys' JSON values.
+//! What the roles' etcd keeps, most of it of stores, as its keys' JSON values.
 //!
 //! Only a holder changes `state` and `lease`, each time by a transaction that compares what it read; a person or the
-//! lead puts `want`. Of the lead itself there are two keys more. `docs/protocol.md` has the keys.
+//! lead puts `want`. Of the lead itself there are two keys more, and each site has one of its own. `docs/protocol.md`
+//! has the keys.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +130,25 @@ pub struct LeadRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LeadTermRecord {
     pub term: Term,
+}
+
+/// `/govuc/sites/SITE`: what the site's Platform says of what both sites must have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SiteRecord {
+    /// `spec.sites`, in its order.
+    pub order: Vec<Site>,
+    pub domain: String,
+    /// The maintenance windows, by name.
+    pub windows: BTreeMap<String, WindowRecord>,
+}
+
+/// A maintenance window that a site has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WindowRecord {
+    /// Of when it is: the same at both sites if they have the same window.
+    pub digest: String,
+    /// Unix seconds since which the site has it as it is.
+    pub since: u64,
 }
 
 /// One id from the command through etcd and guard to status and log.

@@ -20,6 +20,9 @@ use crate::{
 /// The Secret with the key of session tokens, in `govuc-mail`.
 pub const SESSION_SECRET: &str = "session-key";
 
+/// What the container of guard and engine is called.
+pub const CONTAINER: &str = "guard";
+
 /// Debian's package refuses a `cyrus` user of 1000 and above.
 const CYRUS_USER: i64 = 900;
 /// Debian's `mail`, the primary group of `cyrus`. With any other, Cyrus' master would have to change its group, which
@@ -37,7 +40,7 @@ pub fn stateful_set(
     restarts_with: &str,
     owner: Owner<'_>,
 ) -> StatefulSet {
-    let mut guard = pod::container("guard", image, NEEDS);
+    let mut guard = pod::container(CONTAINER, image, NEEDS);
     guard.ports = Some(vec![
         pod::port("tls", names::TLS_PORT),
         pod::port("http", names::PROBE_PORT),

@@ -41,6 +41,19 @@ async fn every_field_of_a_store_is_judged() {
                 &["spec.storage.size", "lots", "2Gi"],
             ),
             case("/spec/capacity", json!(0), &["spec.capacity", "1"]),
+            case(
+                "/spec/version",
+                json!("cyrus:3.10.2"),
+                &[
+                    "spec.version",
+                    "cyrus:3.10.2",
+                    "the tag of its image",
+                    "for example 3.10.2-1",
+                ],
+            ),
+            case("/spec/version", json!(""), &["spec.version", "at least 1"]),
+            case("/spec/version", long(129), &["spec.version", "128"]),
+            case("/spec/version", json!(3.1), &["spec.version", "string"]),
             case("/spec/capacity", json!(1.5), &["spec.capacity", "integer"]),
             case(
                 "/spec/switchover",

@@ -8,6 +8,8 @@ use govuc_roles::{Site, StoreName};
 pub const PREFIX: &str = "/govuc/";
 /// Everything about the lead begins so.
 pub(super) const LEAD: &str = "/govuc/lead";
+/// What the sites say of their Platforms.
+pub(super) const SITES: &str = "/govuc/sites/";
 /// Everything about stores.
 pub(super) const STORES: &str = "/govuc/stores/";
 
@@ -16,6 +18,7 @@ pub enum Key {
     Era,
     Lead,
     LeadTerm,
+    Site(Site),
     State(StoreName),
     Lease(StoreName),
     Want(StoreName),
@@ -36,6 +39,9 @@ impl Key {
             "lead" => return Some(Key::Lead),
             "leadTerm" => return Some(Key::LeadTerm),
             _ => {}
+        }
+        if let Some(site) = key.strip_prefix(SITES) {
+            return Site::try_from(site.to_owned()).ok().map(Key::Site);
         }
         let (store, rest) = key.strip_prefix(STORES)?.split_once('/')?;
         let store = StoreName::try_from(store).ok()?;
@@ -58,6 +64,7 @@ impl fmt::Display for Key {
             Key::Era => write!(f, "{PREFIX}era"),
             Key::Lead => f.write_str(LEAD),
             Key::LeadTerm => write!(f, "{LEAD}Term"),
+            Key::Site(site) => write!(f, "{SITES}{site}"),
             Key::State(store) => write!(f, "{STORES}{store}/state"),
             Key::Lease(store) => write!(f, "{STORES}{store}/lease"),
             Key::Want(store) => write!(f, "{STORES}{store}/want"),
@@ -79,6 +86,7 @@ mod tests {
             (Key::Era, "/govuc/era"),
             (Key::Lead, "/govuc/lead"),
             (Key::LeadTerm, "/govuc/leadTerm"),
+            (Key::Site(site.clone()), "/govuc/sites/pdsa1"),
             (Key::State(store()), "/govuc/stores/mail-1/state"),
             (Key::Lease(store()), "/govuc/stores/mail-1/lease"),
             (Key::Want(store()), "/govuc/stores/mail-1/want"),
@@ -95,6 +103,7 @@ mod tests {
         for text in [
             "/registry/pods",
             "/govuc/later",
+            "/govuc/sites/PDSA",
             "/govuc/stores/mail-1",
             "/govuc/stores/mail-1/later",
             "/govuc/stores/Mail 1/state",

@@ -11,6 +11,7 @@ mod key;
 mod lead;
 mod reading;
 mod register;
+mod sites;
 mod want;
 
 use std::time::Duration;

@@ -136,8 +136,8 @@ impl All {
             match Key::parse(&found.key) {
                 None => {}
                 Some(Key::Era) => all.era = Some(versioned(&found)?),
-                // Who holds the lease of the lead is no business of a store's.
-                Some(Key::Lead) => {}
+                // Who holds the lease of the lead is no business of a store's, nor what Platforms say.
+                Some(Key::Lead | Key::Site(_)) => {}
                 Some(Key::LeadTerm) => all.lead_term = lead_term(&found),
                 Some(
                     key @ (Key::State(_) | Key::Lease(_) | Key::Want(_) | Key::Outcome(_) | Key::Slot(..)),
@@ -171,7 +171,7 @@ impl All {
 impl StoreRecords {
     fn add(&mut self, key: Key, found: &KeyValue) -> Result<(), Error> {
         match key {
-            Key::Era | Key::Lead | Key::LeadTerm => {}
+            Key::Era | Key::Lead | Key::LeadTerm | Key::Site(_) => {}
             Key::State(_) => self.state = Some(versioned(found)?),
             Key::Lease(_) => self.lease = Some(leased(found)?),
             Key::Want(_) => self.want = Some(versioned(found)?),

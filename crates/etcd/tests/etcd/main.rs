@@ -12,6 +12,7 @@ mod outage;
 mod peers;
 mod replacement;
 mod roles;
+mod sites;
 mod start;
 mod store;
 mod trust;
