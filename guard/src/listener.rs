@@ -85,7 +85,12 @@ impl Purpose {
             Purpose::Sync | Purpose::Peer | Purpose::Merge => {
                 vec![names::identity(slot.store.as_str(), slot.peer.as_str())]
             }
-            Purpose::Status => either("operator").to_vec(),
+            // Of its own site, those who bring mail and people ask whether it was held.
+            Purpose::Status => {
+                let parts = ["front-door", "mx", "submission"];
+                let own = parts.map(|part| names::identity(part, slot.site.as_str()));
+                [&either("operator")[..], &own].concat()
+            }
             // A decision of this site for this site.
             Purpose::Hold => vec![names::identity("operator", slot.site.as_str())],
         }
