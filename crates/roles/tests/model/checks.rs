@@ -92,16 +92,8 @@ fn check(what: &str, model: Model, least: usize) {
         .checker()
         .threads(2)
         .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs();
-    while !checker.is_done() {
-        std::thread::sleep(Duration::from_secs(10));
-        println!(
-            "at {} worlds, {} deep",
-            checker.unique_state_count(),
-            checker.max_depth()
-        );
-    }
-    let checker = checker.join();
+        .spawn_bfs()
+        .join();
     for (property, path) in checker.discoveries() {
         tell(property, path.into_vec());
     }
@@ -159,11 +151,12 @@ fn no_forced_failover_loses_more_than_etcd_says() {
     check(what, model(rules(2, &[Kind::Link, Kind::Force])), 10_000);
 }
 
-/// A person has a site serve that is cut off, while the other one may take over or be held as well.
+/// A person has a site serve that is cut off, while the other one may take over.
 #[test]
+#[ignore = "takes minutes and gigabytes: cargo lab campaign model"]
 fn no_hold_loses_what_was_stored() {
     let what = "the line and etcd are cut off, and one site is held";
-    check(what, cut_off(rules(1, &[Kind::Hold])), 10_000);
+    check(what, cut_off(rules(1, &[Kind::Hold])), 1_000_000);
 }
 
 /// R5, also when etcd comes back after the lease has run out there, or as it once was.
@@ -245,6 +238,7 @@ fn without_one_of_its_rules_harm_is_found(
 }
 
 #[test]
+#[ignore = "takes minutes and gigabytes: cargo lab campaign model"]
 fn without_its_mark_what_a_hold_stored_is_overwritten() {
     let mut rules = rules(2, &[Kind::Crash, Kind::Hold]);
     rules.mutant = Some(Mutant::HoldForgotten);
