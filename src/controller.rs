@@ -189,6 +189,7 @@ mod tests {
                 version: None,
                 switchover: None,
                 failover: None,
+                hold: None,
             },
         )
     }

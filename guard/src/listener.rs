@@ -6,7 +6,7 @@ use govuc_roles::Site;
 use govuc_wire::{
     names,
     preamble::{self, Session},
-    tls::{ALPN_IMAP, ALPN_MERGE, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, is},
+    tls::{ALPN_HOLD, ALPN_IMAP, ALPN_MERGE, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, is},
 };
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -19,6 +19,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     config::Slot,
     gate::{Gate, Gated, Pass},
+    hold::Holds,
     lease::PeerAnswers,
     merge,
     metered::Metered,
@@ -39,6 +40,7 @@ pub struct Listener {
     pub lmtp: SocketAddr,
     pub incoming: Incoming,
     pub answers: PeerAnswers,
+    pub holds: Holds,
     pub merge: merge::incoming::Incoming,
     pub reporter: Reporter,
     pub metrics: Arc<Metrics>,
@@ -55,6 +57,7 @@ enum Purpose {
     Peer,
     Merge,
     Status,
+    Hold,
 }
 
 impl Purpose {
@@ -67,6 +70,7 @@ impl Purpose {
             Some(alpn) if alpn == ALPN_PEER => Some(Purpose::Peer),
             Some(alpn) if alpn == ALPN_MERGE => Some(Purpose::Merge),
             Some(alpn) if alpn == ALPN_STATUS => Some(Purpose::Status),
+            Some(alpn) if alpn == ALPN_HOLD => Some(Purpose::Hold),
             Some(_) => None,
         }
     }
@@ -81,7 +85,14 @@ impl Purpose {
             Purpose::Sync | Purpose::Peer | Purpose::Merge => {
                 vec![names::identity(slot.store.as_str(), slot.peer.as_str())]
             }
-            Purpose::Status => either("operator").to_vec(),
+            // Of its own site, those who bring mail and people ask whether it was held.
+            Purpose::Status => {
+                let parts = ["front-door", "mx", "submission"];
+                let own = parts.map(|part| names::identity(part, slot.site.as_str()));
+                [&either("operator")[..], &own].concat()
+            }
+            // A decision of this site for this site.
+            Purpose::Hold => vec![names::identity("operator", slot.site.as_str())],
         }
     }
 }
@@ -127,6 +138,7 @@ impl Listener {
             Purpose::Sync => self.incoming.serve(stream).await,
             Purpose::Peer => self.answers.serve(stream).await,
             Purpose::Merge => self.merge.serve(stream).await,
+            Purpose::Hold => self.holds.serve(stream).await,
             // Whoever asks again gets another.
             Purpose::Status => {
                 let _ = self.reporter.write(&mut stream).await;

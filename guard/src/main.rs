@@ -16,6 +16,7 @@ mod engine;
 #[cfg(all(test, feature = "cyrus"))]
 mod engines;
 mod gate;
+mod hold;
 mod lease;
 mod listener;
 mod merge;

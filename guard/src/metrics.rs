@@ -19,6 +19,7 @@ pub struct Metrics {
     pub withheld: Counter<f64, AtomicU64>,
     /// Whether a copy was passed over that is not merged yet.
     pub diverged: Gauge,
+    pub held: Gauge,
     /// Whose mail is to be merged, and of whom all is here.
     pub merge_owners: Gauge,
     pub merge_owners_done: Gauge,
@@ -98,6 +99,7 @@ impl Metrics {
             lease_left: Gauge::default(),
             withheld: Counter::default(),
             diverged: Gauge::default(),
+            held: Gauge::default(),
             merge_owners: Gauge::default(),
             merge_owners_done: Gauge::default(),
             merged_messages: Counter::default(),
@@ -130,6 +132,11 @@ impl Metrics {
             "Time in which the engine was kept waiting for the record that the primary is alone",
             Unit::Seconds,
             metrics.withheld.clone(),
+        );
+        registry.register(
+            "held",
+            "Whether this copy was held by a person and the roles' etcd does not know yet",
+            metrics.held.clone(),
         );
         registry.register(
             "diverged",

@@ -181,6 +181,7 @@ mod tests {
             },
             since: UNIX_EPOCH,
             deadline: None,
+            hold: None,
             assignment_error: None,
         };
         Saslauthd {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use govuc_roles::{self as roles, State, record::Unmerged};
-use govuc_wire::status::{Merge, Replication, ReplicationState, Role, Status};
+use govuc_wire::status::{Hold, Merge, Replication, ReplicationState, Role, Status};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::watch,
@@ -67,6 +67,10 @@ fn status(slot: &Slot, view: &View, last_error: Option<String>) -> Status {
         gate_open: view.state.serves(),
         replication,
         merge: None,
+        hold: view.hold.as_ref().map(|hold| Hold {
+            operation: hold.operation.0.clone(),
+            open: hold.open,
+        }),
         assignment_error: view.assignment_error.clone(),
     }
 }
@@ -119,6 +123,7 @@ mod tests {
             },
             since: UNIX_EPOCH + std::time::Duration::from_secs(7),
             deadline: None,
+            hold: None,
             assignment_error: None,
         }
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use govuc_wire::tls::{self, ALPN_IMAP, ALPN_MERGE, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, Files};
+use govuc_wire::tls::{self, ALPN_HOLD, ALPN_IMAP, ALPN_MERGE, ALPN_PEER, ALPN_STATUS, ALPN_SYNC, Files};
 use rustls::{ClientConfig, ServerConfig};
 
 /// How often the files are looked at. The kubelet itself takes up to a minute to bring a changed Secret.
@@ -124,7 +124,14 @@ fn parse(directory: &std::path::Path, content: Content) -> Result<Current, Error
     let material = Files::new(directory).load()?;
     Ok(Current {
         content,
-        server: Arc::new(material.server(&[ALPN_IMAP, ALPN_SYNC, ALPN_PEER, ALPN_MERGE, ALPN_STATUS])?),
+        server: Arc::new(material.server(&[
+            ALPN_IMAP,
+            ALPN_SYNC,
+            ALPN_PEER,
+            ALPN_MERGE,
+            ALPN_HOLD,
+            ALPN_STATUS,
+        ])?),
         sync: Arc::new(material.client(&[ALPN_SYNC])?),
         peer: Arc::new(material.client(&[ALPN_PEER])?),
         merge: Arc::new(material.client(&[ALPN_MERGE])?),

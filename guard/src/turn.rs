@@ -5,6 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use govuc_etcd::Clock;
 use govuc_roles::{
     Action, Ballot, Event, Evidence, Machine, PeerAnswer, Reading, Refusal, Role, SlotCopy, State, VolumeId,
+    record::HoldRecord,
     timing::{self, Moment},
 };
 use govuc_wire::preamble::SyncAnswer;
@@ -94,6 +95,7 @@ pub struct View {
     pub since: SystemTime,
     /// When the gate shuts unless the lease is kept; none without a lease.
     pub deadline: Option<Moment>,
+    pub hold: Option<HoldRecord>,
     pub assignment_error: Option<String>,
 }
 
@@ -148,6 +150,7 @@ impl View {
             copy,
             since: SystemTime::now(),
             deadline: None,
+            hold: machine.hold().cloned(),
             assignment_error: None,
         }
     }
@@ -254,6 +257,11 @@ impl Turn {
             Action::ShutGate => self.gate.shut(),
             Action::OpenGate { deadline } => self.gate.open(deadline),
             Action::Extend { deadline } => self.gate.extend(deadline),
+            Action::RecordHold(hold) => {
+                tracing::warn!(operation = hold.operation.0, open = hold.open, "a hold");
+                tokio::task::block_in_place(|| self.volume.record_hold(hold))?;
+            }
+            Action::Insist { era, operation } => self.ask_etcd(lease::Order::Insist { era, operation }),
             // A slow disk must hold up the role, and nothing else.
             Action::Record(evidence) => tokio::task::block_in_place(|| self.volume.record(&evidence))?,
             Action::StartEngine(role) => self.order(Order::Start {
@@ -331,6 +339,8 @@ impl Turn {
             .map_or(0.0, |deadline| deadline.since(now).as_secs_f64());
         self.metrics.lease_left.set(left);
         self.metrics.gate_open.set(i64::from(state.serves()));
+        let held = self.machine.hold().is_some_and(|hold| hold.open);
+        self.metrics.held.set(i64::from(held));
         self.metrics.paired.set(i64::from(is_paired(state)));
         let diverged = self.machine.passed_over().is_some();
         self.metrics.diverged.set(i64::from(diverged));
@@ -346,6 +356,7 @@ impl Turn {
             view.role = self.machine.role();
             view.highest = self.machine.highest().clone();
             view.deadline = self.machine.deadline();
+            view.hold = self.machine.hold().cloned();
             if let Some(error) = assignment_error {
                 if let (Some(error), false) = (&error, error == view.assignment_error) {
                     tracing::error!(%error, "the source of the role is not honoured");

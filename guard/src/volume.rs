@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use govuc_roles::{Ballot, Evidence, Site, SlotCopy, VolumeId};
+use govuc_roles::{Ballot, Evidence, Site, SlotCopy, VolumeId, record::HoldRecord};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ struct Content {
     /// What the engine has there is to be removed, and the volume to become another one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     discarding: bool,
+    /// The last hold that was begun here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<HoldRecord>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +81,7 @@ impl Volume {
                 term: 0,
                 holder: None,
                 discarding: false,
+                hold: None,
             },
             Err(source) => return Err(at(&path)(source)),
         };
@@ -119,6 +123,18 @@ impl Volume {
             era: evidence.ballot.era.0,
             term: evidence.ballot.term.0,
             holder: evidence.holder.clone(),
+            ..self.content.clone()
+        })
+    }
+
+    pub fn hold(&self) -> Option<HoldRecord> {
+        self.content.hold.clone()
+    }
+
+    /// As `record`, of a hold.
+    pub fn record_hold(&mut self, hold: HoldRecord) -> Result<(), Error> {
+        self.write(Content {
+            hold: Some(hold),
             ..self.content.clone()
         })
     }
@@ -170,6 +186,7 @@ impl Content {
         Self {
             volume: VolumeId(uuid::Uuid::new_v4().to_string()),
             incarnation: 0,
+            hold: None,
             ..self.clone()
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     drain::Drain,
     engine::{self, Installation, Supervisor},
     gate::Gate,
+    hold::Holds,
     lease::{Lease, Orders, PeerAnswers},
     listener::Listener,
     merge::{self, Merge},
@@ -158,7 +159,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             leads.clone(),
         ))),
     };
-    let machine = Machine::new(identity, source, volume.evidence(), clock.now());
+    let machine = Machine::new(identity, source, volume.evidence(), clock.now()).with_hold(volume.hold());
     let (view_sender, view) = watch::channel(View::first(&machine, volume.copy()));
     let supervisor = Supervisor {
         installation: Installation {
@@ -209,6 +210,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             store: slot.store.to_string(),
             events: events.clone(),
             lease,
+        },
+        holds: Holds {
+            store: slot.store.to_string(),
+            leased: matches!(config.role, RoleSource::Lease(_)),
+            events: events.clone(),
         },
         merge: merge::incoming::Incoming {
             store: slot.store.to_string(),

@@ -231,6 +231,7 @@ fn mail_store(name: &str, tenant: &Tenant, view: &View, platform: &Platform) -> 
             version: None,
             switchover: None,
             failover: None,
+            hold: None,
         },
     )
 }

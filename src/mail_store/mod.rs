@@ -6,6 +6,7 @@ pub mod desired;
 pub mod engine;
 pub mod failover;
 pub mod guard;
+mod hold;
 mod merge;
 pub mod plan;
 mod preferred;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Store, carry,
     engine::{self, Chosen, Version},
-    guard, plan, restart,
+    guard, hold, plan, restart,
     status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{
@@ -193,6 +193,14 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         carry::read(object, &installation, context),
     );
     let primary = status::primary(&own, &peer);
+    let hold = hold::heed(
+        object,
+        &installation,
+        (&own, &peer),
+        matches!(records, Ok(Some(_))),
+        &joined.material,
+    )
+    .await;
     let heeded = carry::on(object, &installation, (&own, &peer), records?.as_ref(), &windows).await;
     let listed = listed(
         &store,
@@ -210,6 +218,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         switchover: heeded.switchover,
         preferred_site: heeded.preferred_site,
         failover: heeded.failover,
+        hold,
         recorded: heeded.recorded,
         held,
         version: applied

@@ -1,8 +1,8 @@
 //! What a MailStore says of the own site, and of the copies it can ask: pure.
 
 use govuc_api::{
-    CopyState, FailoverStatus, MailStore, MailStoreStatus, PreferredSiteStatus, RecordedCopies, StoreCopy,
-    SwitchoverStatus,
+    CopyState, FailoverStatus, HoldState, HoldStatus, MailStore, MailStoreStatus, PreferredSiteStatus,
+    RecordedCopies, StoreCopy, SwitchoverStatus,
     conditions::{reasons, types},
 };
 use govuc_wire::status::{ReplicationState, Role, Status};
@@ -19,6 +19,7 @@ use crate::{
 
 /// As the protocol calls it, and so a guard.
 const QUARANTINE: &str = "Quarantine";
+const HELD: &str = "Held";
 
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +52,8 @@ pub struct Copies {
     pub withheld: Option<Withheld>,
     /// The one that was asked for last.
     pub failover: Option<FailoverStatus>,
+    /// The same.
+    pub hold: Option<HoldStatus>,
     /// What etcd has, or had when it answered last.
     pub recorded: Option<RecordedCopies>,
 }
@@ -93,8 +96,11 @@ impl Copies {
         let attempt = preferred.and_then(|preferred| preferred.switchover.as_ref());
         let mut switchovers = self.switchover.iter().chain(attempt);
         let failover = self.failover.as_ref();
+        let hold = self.hold.as_ref();
         switchovers.any(|switchover| !switchover.state.is_final())
             || failover.is_some_and(|failover| !failover.state.is_final())
+            // One that was begun may take days.
+            || hold.is_some_and(|hold| hold.state == HoldState::Pending)
     }
 }
 
@@ -147,6 +153,7 @@ pub fn of(object: &MailStore, stage: &Stage, now: Timestamp) -> MailStoreStatus 
         withheld: copies.withheld.as_ref().map(Withheld::status),
         pending: copies.held.pending.clone(),
         failover: copies.failover.clone(),
+        hold: copies.hold.clone(),
         merge: merge::status(copies),
         recorded: copies.recorded.clone(),
         conditions: conditions.finish(),
@@ -188,6 +195,10 @@ fn serves(copies: &Copies) -> Word {
              that is merged",
         ),
         _ if !copies.pod_ready => Word::no(reasons::STORE_NOT_READY, "the store's pod is not ready"),
+        Role::Primary if status.state == HELD => Word::yes(
+            reasons::HELD,
+            "this site's copy takes clients without the roles' etcd, by a person's decision: what it stores is nowhere else",
+        ),
         Role::Primary if status.gate_open => Word::yes(reasons::PRIMARY, "this site's copy takes clients"),
         Role::Primary => Word::no(
             reasons::STORE_NOT_READY,
@@ -235,6 +246,7 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
                 (Role::Primary, Some(replication)) if replication.state == ReplicationState::Paired => {
                     CopyState::Paired
                 }
+                (Role::Primary, _) if status.state == HELD => CopyState::Held,
                 (Role::Primary, _) => CopyState::Alone,
             },
         },

@@ -210,7 +210,7 @@ fn people() -> Vec<(&'static str, Vec<PolicyRule>)> {
                 rule(
                     GROUP,
                     &["mailstores"],
-                    &["get", "list", "watch", "patch", "failover"],
+                    &["get", "list", "watch", "patch", "failover", "hold"],
                 ),
                 rule(GROUP, &["platforms"], &READ),
             ],

@@ -97,6 +97,7 @@ fn a_store_gets_what_is_committed() {
             version: None,
             switchover: None,
             failover: None,
+            hold: None,
         },
     );
     object.metadata.uid = Some("uid".into());

@@ -108,6 +108,8 @@ pub mod reasons {
     pub const FOLLOWER: &str = "Follower";
     /// This site's copy was passed over by a failover: it is left as it is until what it has alone is merged.
     pub const QUARANTINE: &str = "Quarantine";
+    /// A person has the site serve without the roles' etcd.
+    pub const HELD: &str = "Held";
     /// A copy was passed over by a failover, and the primary has not read it since.
     pub const AWAITING_COPY: &str = "AwaitingCopy";
     /// What only a copy has that was passed over is brought to the primary.

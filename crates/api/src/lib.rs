@@ -2,6 +2,7 @@
 
 mod agency;
 pub mod conditions;
+mod hold;
 mod mail_store;
 mod mailbox;
 mod maintenance;
@@ -12,6 +13,7 @@ pub use agency::{
     Administrators, Agency, AgencyMail, AgencySpec, AgencyStatus, Application, Approval, Budget,
     DecisionKind, Domain, ExistingContract, PlacedStore, Placement, Subject, SubjectKind, Translated,
 };
+pub use hold::{Hold, HoldState, HoldStatus};
 pub use mail_store::{
     CopyState, Extent, Failover, FailoverState, FailoverStatus, Lack, MailStore, MailStoreSpec,
     MailStoreStatus, MergeStatus, MergedCopy, PassedOver, PreferredSiteStatus, RecordedCopies, Storage,

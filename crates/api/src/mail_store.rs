@@ -8,7 +8,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::maintenance::{PendingRestart, WithheldEngine};
+use crate::{
+    hold::{Hold, HoldStatus},
+    maintenance::{PendingRestart, WithheldEngine},
+};
 
 /// A mail engine in each site, one of them primary and the other its copy. The operator makes them as agencies need.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -63,6 +66,10 @@ pub struct MailStoreSpec {
     /// A failover that a person decides on, once. Written by `kubectl govuc failover`; files leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
+    /// A person has the site of this cluster serve without the roles' etcd, once. Written by `kubectl govuc hold`; files leave
+    /// it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// A planned switchover: nothing stored is lost, or it does not happen.
@@ -161,6 +168,9 @@ pub struct MailStoreStatus {
     /// The failover that was asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<FailoverStatus>,
+    /// The hold that was asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldStatus>,
     /// How far the merge of a copy is that was passed over by a failover; absent once it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<MergeStatus>,
@@ -418,6 +428,8 @@ pub enum CopyState {
     Paired,
     /// Primary, and the other site may not have all of it.
     Alone,
+    /// Serves without the roles' etcd, by a person's decision: what it stores is nowhere else.
+    Held,
     /// Takes what the primary sends.
     Follower,
     /// It was passed over by a failover and may have mail that the primary lacks: that is merged, and then the copy is made anew.

@@ -171,6 +171,14 @@ pub struct Want {
     pub not_after: u64,
 }
 
+/// Of a slot, on its volume: the last hold that was begun there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HoldRecord {
+    pub operation: OperationId,
+    /// Etcd has not been told: what was stored in the hold may be nowhere else.
+    pub open: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WantedChange {
     /// Planned: lossless, or it does not happen.

@@ -83,6 +83,27 @@ pub enum PeerReply {
     Declined,
 }
 
+/// What an operator says to the guard of its own site when a person has decided that it serves without the roles' etcd
+/// (ALPN `govuc-hold/1`). The answer is a `HoldAnswer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HoldOrder {
+    pub store: String,
+    pub operation: String,
+    /// Unix seconds after which it is not begun.
+    pub not_after: u64,
+}
+
+/// Whether it is taken up. Whether it is begun the guard's status says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldAnswer {
+    pub accepted: bool,
+    /// Why not, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the connection failed in its first line")]

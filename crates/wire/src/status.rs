@@ -8,7 +8,7 @@ pub struct Status {
     pub store: String,
     pub site: String,
     pub role: Role,
-    /// A state of the protocol: `Boot`, `Follower`, `Promoting`, `Alone`, `Paired`, `Fenced`.
+    /// A state of the protocol: `Boot`, `Follower`, `Promoting`, `Alone`, `Paired`, `Held`, `Fenced`.
     pub state: String,
     /// The highest `(era, term)` on the volume, and who holds it if known.
     pub era: u64,
@@ -24,9 +24,20 @@ pub struct Status {
     /// At a primary whose store has a copy that was passed over, until that is merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Merge>,
+    /// The last hold that was begun at this copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// Why the assigned role is not honoured, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignment_error: Option<String>,
+}
+
+/// A person had this copy serve without the roles' etcd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub operation: String,
+    /// The roles' etcd does not know yet: what was stored in it may be nowhere else.
+    pub open: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +107,7 @@ mod tests {
             gate_open: false,
             replication: None,
             merge: None,
+            hold: None,
             assignment_error: None,
         };
         let json = r#"{"store":"mail-1","site":"pdsa2","role":"Follower","state":"Follower","era":1,"term":1,"primary":"pdsa1","volume":"v","incarnation":3,"gateOpen":false}"#;

@@ -21,6 +21,8 @@ pub const ALPN_PEER: &[u8] = b"govuc-peer/1";
 pub const ALPN_MERGE: &[u8] = b"govuc-merge/1";
 /// A guard's status, to the operator.
 pub const ALPN_STATUS: &[u8] = b"govuc-status/1";
+/// The operator to the guard of its own site: a person has decided that it serves without etcd.
+pub const ALPN_HOLD: &[u8] = b"govuc-hold/1";
 
 /// Where a part's `tls-<part>` Secret is mounted.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ pub use peer::PeerAnswers;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use govuc_etcd::{
@@ -15,8 +15,8 @@ use govuc_etcd::{
     roles::{Expected, Held, Roles, commitment},
 };
 use govuc_roles::{
-    Ballot, Commitment, Event, Identity, StoreName, Transaction,
-    record::StateRecord,
+    Ballot, Commitment, Era, Event, Identity, StoreName, Transaction,
+    record::{EraRecord, OperationId, StateRecord, Want, WantedChange},
     timing::{self, Timing},
 };
 use govuc_wire::preamble::{PeerQuestion, PeerReply};
@@ -26,11 +26,19 @@ use crate::{relay::Peer, saslauthd::Leads, turn::Events};
 
 /// What the machine orders.
 pub enum Order {
-    Acquire { revision: i64, state: StateRecord },
+    Acquire {
+        revision: i64,
+        state: StateRecord,
+    },
     KeepAlive,
     Commit(Transaction),
     Release,
     AskPeer(Ballot),
+    /// The store is to be forced to this site in this era.
+    Insist {
+        era: Era,
+        operation: OperationId,
+    },
 }
 
 /// Sends to the lease's tasks, which live as long as the guard.
@@ -56,6 +64,8 @@ pub struct Lease {
     state: tokio::sync::Mutex<Option<Held>>,
 }
 
+/// How long a slot's wish for what it held stands: a lease runs out meanwhile.
+const INSISTENCE: Duration = Duration::from_secs(60);
 /// Nothing is reported as unknown sooner: the machine asks again at once.
 const PACE: Duration = timing::TICK;
 
@@ -123,6 +133,11 @@ impl Lease {
             Order::Commit(transaction) => self.commit(transaction).await,
             Order::Release => self.release().await,
             Order::AskPeer(ballot) => self.ask_peer(ballot).await,
+            Order::Insist { era, operation } => {
+                if let Err(error) = self.insist(era, operation).await {
+                    tracing::warn!(%error, "the store is not asked for on account of a hold");
+                }
+            }
         }
     }
 
@@ -214,6 +229,40 @@ impl Lease {
         }
     }
 
+    /// Asks for the store as a person would who forces it here, unless somebody else has decided meanwhile.
+    async fn insist(&self, era: Era, operation: OperationId) -> Result<(), govuc_etcd::Error> {
+        let found = self.roles.read(&self.store, timing::ATTEMPT).await?;
+        let Some(known) = &found.era else {
+            return Ok(());
+        };
+        let asked = found.store.want.as_ref();
+        let want = Want {
+            operation,
+            change: WantedChange::Force,
+            to: self.identity.site.clone(),
+            era,
+            by: format!("the guard at {}, which was held", self.identity.site),
+            not_after: unix_now() + INSISTENCE.as_secs(),
+        };
+        let replaced = asked.map_or(Revision::ABSENT, |asked| asked.revision);
+        let raised = EraRecord {
+            era,
+            cluster: known.record.cluster.clone(),
+        };
+        if known.record.era.0 + 1 == era.0 {
+            let limit = timing::ATTEMPT;
+            self.roles
+                .force(&self.store, &want, replaced, &raised, known.revision, limit)
+                .await?;
+        } else if known.record.era == era && asked.is_none_or(|asked| asked.record.not_after < unix_now()) {
+            self.roles
+                .put_want(&self.store, &want, replaced, timing::ATTEMPT)
+                .await?;
+        }
+        tracing::warn!(era = era.0, "the store is asked for on account of a hold");
+        Ok(())
+    }
+
     /// Etcd knows the lease no more. It may have forgotten more than that, which is told first.
     async fn lost(&self, lease: LeaseId) {
         if let Err(error) = self.tell_reading().await {
@@ -235,4 +284,10 @@ impl Lease {
             lease,
         )
     }
+}
+
+/// A clock before 1970 takes everything for late.
+fn unix_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(u64::MAX, |since| since.as_secs())
 }

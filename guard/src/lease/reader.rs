@@ -1,9 +1,6 @@
 //! What etcd says of the store, read again whenever something has changed and every few seconds besides.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Arc, PoisonError};
 
 use govuc_etcd::{
     Error, Revision, Watch,
@@ -12,7 +9,7 @@ use govuc_etcd::{
 use govuc_roles::{Era, Event, record::EraRecord, timing};
 use tokio::time;
 
-use super::{Lease, PACE};
+use super::{Lease, PACE, unix_now};
 use crate::turn::Message;
 
 /// What has been said of etcd, so that it is said once.
@@ -118,11 +115,8 @@ impl Lease {
             self.leads.admit(term.0);
         }
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.expected());
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(Duration::MAX, |since| since);
         // What was not begun in time is not begun any more.
-        reading.want = reading.want.filter(|want| now.as_secs() <= want.not_after);
+        reading.want = reading.want.filter(|want| unix_now() <= want.not_after);
         self.events.send(Event::Read(reading));
         Ok(found.revision)
     }

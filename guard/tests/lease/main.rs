@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod forced;
+mod hold;
 #[path = "../guard/support/mod.rs"]
 #[allow(dead_code)] // The other tests use more of it.
 mod support;

@@ -15,7 +15,7 @@ use govuc_roles::Reach;
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{providers::Chain, telemetry::Metrics};
+use crate::{holds::Holds, providers::Chain, telemetry::Metrics};
 
 /// Why nobody is sent here then.
 pub const ISOLATED: &str = "neither a majority of the roles' etcd nor the other site is reached";
@@ -32,6 +32,8 @@ struct Inner {
     etcd: Etcd,
     /// The other site's, whose own answer shows that this site is reached.
     peer: Directory,
+    /// Somebody is served here all the same.
+    holds: Holds,
     clock: Clock,
     metrics: Metrics,
     reach: Mutex<Reach>,
@@ -40,10 +42,11 @@ struct Inner {
 }
 
 impl Isolation {
-    pub fn new(etcd: Etcd, peer: Directory, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(etcd: Etcd, peer: Directory, holds: Holds, clock: Clock, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {
             etcd,
             peer,
+            holds,
             clock,
             metrics,
             reach: Mutex::default(),
@@ -52,7 +55,7 @@ impl Isolation {
     }
 
     pub fn is_isolated(&self) -> bool {
-        self.reach().is_isolated(self.0.clock.now())
+        self.reach().is_isolated(self.0.clock.now()) && self.0.holds.is_empty()
     }
 
     /// Asks over and over, until cancelled.

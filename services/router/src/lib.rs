@@ -11,6 +11,7 @@
 
 pub mod args;
 pub mod door;
+pub mod holds;
 pub mod isolation;
 pub mod postfix;
 pub mod primaries;

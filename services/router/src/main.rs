@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use govuc_directory::Suffix;
-use govuc_etcd::{Clock, Endpoint, Etcd, Settings};
+use govuc_etcd::{Clock, Endpoint, Etcd, Settings, roles::Roles};
 use govuc_router::{
     args::{Cli, Common, FrontDoor, Mta, Role},
     door::{self, Door, Texts},
+    holds::{self, Holds},
     isolation::Isolation,
     postfix::{self, Knowledge},
     primaries::Primaries,
@@ -112,9 +113,20 @@ async fn shared(args: &Common, stop: &CancellationToken) -> Result<Shared> {
     let providers = Providers::of_sites(&args.site, &args.peer, &suffix, &files, metrics.clone());
     let readiness = Readiness::default();
     let etcd = etcd(args)?;
-    let isolation = etcd.clone().map(|etcd| {
+    let mut primaries = Primaries::assigned();
+    let isolation = etcd.map(|etcd| {
+        let holders = Roles::new(etcd.clone()).watch_holders();
+        let (told, holds) = Holds::channel();
+        let guards = holds::Guards {
+            site: args.site.clone(),
+            files: files.clone(),
+            providers: providers.clone(),
+            holders: holders.clone(),
+        };
+        tokio::spawn(guards.watch(told, stop.clone()));
+        primaries = Primaries::leased(args.site.clone(), holders, holds.clone());
         let peer = providers.peer().clone();
-        Isolation::new(etcd, peer, Clock::boottime(), metrics.clone())
+        Isolation::new(etcd, peer, holds, Clock::boottime(), metrics.clone())
     });
     let routes = probes::routes(readiness.clone(), isolation.clone(), metrics.clone());
     let serving = probes::serve(bind(args.probes).await?, routes, stop.clone());
@@ -129,7 +141,7 @@ async fn shared(args: &Common, stop: &CancellationToken) -> Result<Shared> {
     }
     Ok(Shared {
         providers,
-        primaries: etcd.map_or_else(Primaries::assigned, Primaries::leased),
+        primaries,
         metrics,
     })
 }

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use govuc_directory::Store;
-use govuc_etcd::{
-    Etcd,
-    roles::{HeldBy, Holders, Roles},
-};
+use govuc_etcd::roles::{HeldBy, Holders};
 use govuc_roles::StoreName;
 use tokio::time;
+
+use crate::holds::Holds;
 
 /// How long somebody who asks waits for a hand-over to be taken. A planned one takes less, and nginx and Postfix wait
 /// longer.
@@ -16,7 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Knows the primaries. What etcd said last stays known while it is away.
 #[derive(Clone)]
-pub struct Primaries(Option<Holders>);
+pub struct Primaries(Option<Leased>);
+
+#[derive(Clone)]
+struct Leased {
+    site: String,
+    holders: Holders,
+    holds: Holds,
+}
 
 /// Where a store's mail is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +38,9 @@ impl Primaries {
         Self(None)
     }
 
-    /// By leases: follows the roles' etcd.
-    pub fn leased(etcd: Etcd) -> Self {
-        Self(Some(Roles::new(etcd).watch_holders()))
+    /// By leases. What is held at the own site goes before what etcd said last.
+    pub fn leased(site: String, holders: Holders, holds: Holds) -> Self {
+        Self(Some(Leased { site, holders, holds }))
     }
 
     /// Waits for a while when nobody has the store just now.
@@ -43,10 +49,14 @@ impl Primaries {
             site: store.primary_site.clone(),
             era: store.era,
         };
-        let (Some(holders), Ok(name)) = (&self.0, StoreName::try_from(store.name.as_str())) else {
+        let (Some(leased), Ok(name)) = (&self.0, StoreName::try_from(store.name.as_str())) else {
             return assigned;
         };
-        let mut holders = holders.clone();
+        if let Some(era) = leased.holds.of(&store.name) {
+            let site = leased.site.clone();
+            return Primary { site, era };
+        }
+        let mut holders = leased.holders.clone();
         let held = async {
             loop {
                 if let Some(primary) = holders.of(&name).and_then(primary) {

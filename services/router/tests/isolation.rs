@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,11 +20,13 @@ use govuc_directory::{PasswordPolicy, testbed::Testbed as Providers};
 use govuc_etcd::{Clock, Etcd, testbed::Testbed as Members};
 use govuc_roles::timing::{ISOLATED, Moment};
 use govuc_router::{
+    holds::Holds,
     isolation::Isolation,
     probes::{self, Readiness},
     providers,
     telemetry::Metrics,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -35,6 +38,7 @@ struct Place {
     routes: axum::Router,
     metrics: Metrics,
     seconds: Arc<AtomicU64>,
+    held: watch::Sender<BTreeMap<String, u64>>,
 }
 
 /// The own site is pdsa1; its own provider and its own member are there all the time.
@@ -51,7 +55,8 @@ async fn place() -> Place {
     let lead = providers.directory("pdsa1", "operator").as_lead(1);
     lead.bootstrap(&PasswordPolicy::default()).await.unwrap();
     let peer = providers.directory_from("pdsa2", "front-door", "pdsa1");
-    let isolation = Isolation::new(etcd, peer.clone(), clock, metrics.clone());
+    let (held, holds) = Holds::channel();
+    let isolation = Isolation::new(etcd, peer.clone(), holds, clock, metrics.clone());
     let readiness = Readiness::default();
     let both = providers::Providers::new(own, peer, metrics.clone());
     tokio::spawn(readiness.clone().watch(both, CancellationToken::new()));
@@ -65,6 +70,7 @@ async fn place() -> Place {
         isolation,
         metrics,
         seconds,
+        held,
     }
 }
 
@@ -114,6 +120,14 @@ async fn a_site_without_etcd_and_without_the_other_site_is_sent_nobody_after_a_m
     assert!(text.contains("nor the other site"), "{text}");
     assert_eq!(place.looks().await, StatusCode::SERVICE_UNAVAILABLE);
     assert!(place.gauge(1));
+
+    // A person has it serve a store.
+    place
+        .held
+        .send_replace(BTreeMap::from([("mail-1".to_owned(), 1)]));
+    assert_eq!(place.looks().await, StatusCode::OK);
+    place.held.send_replace(BTreeMap::new());
+    assert_eq!(place.looks().await, StatusCode::SERVICE_UNAVAILABLE);
 
     // The other site alone is enough, and at once.
     place.providers.start_provider("pdsa2");

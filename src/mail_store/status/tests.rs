@@ -18,6 +18,7 @@ pub fn object() -> MailStore {
             version: None,
             switchover: None,
             failover: None,
+            hold: None,
         },
     );
     object.metadata.generation = Some(2);
@@ -47,6 +48,7 @@ pub fn guard(site: &str, role: Role, paired: bool) -> Status {
             last_error: None,
         }),
         merge: None,
+        hold: None,
         assignment_error: None,
     }
 }
@@ -70,6 +72,7 @@ pub fn well() -> Copies {
         version: None,
         withheld: None,
         failover: None,
+        hold: None,
         recorded: None,
     }
 }
@@ -141,6 +144,7 @@ fn a_follower_is_ready_and_asks_the_primary_about_replication() {
         version: None,
         withheld: None,
         failover: None,
+        hold: None,
         recorded: None,
     };
     let status = said(copies);

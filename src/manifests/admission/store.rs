@@ -29,8 +29,15 @@ const FAILOVER: Asked = Asked {
     command: "kubectl govuc failover ' + object.metadata.name + ' --force --to SITE",
 };
 
+const HOLD: Asked = Asked {
+    names: ["govuc-hold", "govuc-hold-site"],
+    field: "hold",
+    role: "govuc-failover-operator",
+    command: "kubectl govuc hold ' + object.metadata.name + ' --to SITE",
+};
+
 pub(super) fn policies() -> impl Iterator<Item = Policy> {
-    [SWITCHOVER, FAILOVER]
+    [SWITCHOVER, FAILOVER, HOLD]
         .into_iter()
         .flat_map(|asked| [asked.who(), asked.site()])
         .chain([preferred_site(), preferred_site_without_witness()])

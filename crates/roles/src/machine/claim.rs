@@ -80,7 +80,7 @@ impl Machine {
     }
 
     /// It has all that is stored.
-    fn may_by_itself(&self, now: Moment, last: &StateRecord) -> bool {
+    pub(super) fn may_by_itself(&self, now: Moment, last: &StateRecord) -> bool {
         let copy = &self.identity.copy;
         if self.is_unmerged() {
             return false;
@@ -155,6 +155,7 @@ impl Machine {
         self.tenure = Some(Tenure::new(now, sent, deadline, state));
         self.answer_forced();
         let mut actions = vec![Action::Record(self.highest.clone())];
+        actions.extend(self.hold_is_settled());
         actions.extend(self.promote(now));
         actions
     }

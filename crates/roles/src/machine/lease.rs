@@ -343,6 +343,8 @@ impl Machine {
         let mut actions = self.drains_too_long(now);
         actions.extend(self.keep(now));
         actions.extend(self.candidate(now));
+        actions.extend(self.insist(now));
+        actions.extend(self.hold_if_asked(now));
         actions
     }
 

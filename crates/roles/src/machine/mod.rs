@@ -2,10 +2,11 @@
 //!
 //! This file has what holds whatever the role comes from. With leases come `register.rs`, what a slot knows of etcd;
 //! `claim.rs`, who may take a store; `lease.rs`, keeping it; `want.rs`, what people ask for; `hand_over.rs`, leaving in
-//! good order.
+//! good order; `hold.rs`, serving without any.
 
 mod claim;
 mod hand_over;
+mod hold;
 mod lease;
 mod register;
 mod vocabulary;
@@ -16,7 +17,7 @@ pub use vocabulary::{
     Transaction,
 };
 
-use self::{lease::Tenure, register::Register, vocabulary::Leaving};
+use self::{hold::Hold, lease::Tenure, register::Register, vocabulary::Leaving};
 use crate::{Assignment, Ballot, Evidence, Site, timing::Moment};
 
 /// The role of one slot.
@@ -37,6 +38,7 @@ pub struct Machine {
     register: Register,
     /// A planned hand-over under way.
     leaving: Option<Leaving>,
+    hold: Hold,
     /// Since when the engine is on its way up, or kept waiting.
     since: Moment,
     terminating: bool,
@@ -59,6 +61,7 @@ impl Machine {
             tenure: None,
             register: Register::new(quiet),
             leaving: None,
+            hold: Hold::default(),
             since: now,
             terminating: false,
         }
@@ -82,7 +85,7 @@ impl Machine {
             .tenure
             .as_ref()
             .is_some_and(|tenure| tenure.ballot() == self.highest.ballot);
-        if assigned || leased {
+        if assigned || leased || self.holds() {
             Role::Primary
         } else {
             Role::Follower
@@ -114,7 +117,8 @@ impl Machine {
                 passed_over,
             } => self.merge_offered(now, ballot, &peer, &passed_over),
             Event::Merged(merged) => self.merged(merged),
-            Event::Seen(ballot) if ballot > self.highest.ballot => {
+            // In a hold the peer's word does not stand for etcd's, whatever it has seen.
+            Event::Seen(ballot) if ballot > self.highest.ballot && !self.holds() => {
                 self.superseded(now, Evidence { ballot, holder: None })
             }
             Event::Seen(_) => Vec::new(),
@@ -128,6 +132,8 @@ impl Machine {
             Event::SyncFailed => self.sync_failed(now),
             Event::Drained { digest } => self.drained(digest),
             Event::DrainFailed { reason } => self.drain_failed(reason),
+            Event::HoldAsked(operation) => self.hold_asked(now, operation),
+            Event::HoldLapsed(operation) => self.hold_lapsed(&operation),
             Event::Terminate => self.terminate(now),
         };
         actions.extend(self.next_transaction(now));
@@ -181,7 +187,8 @@ impl Machine {
             | State::Paired(_)
             | State::Withholding
             | State::Draining(_)
-            | State::Demoting => self.fence(Some(record)),
+            | State::Demoting
+            | State::Held => self.fence(Some(record)),
             // A lease that was asked for under less is given back when it comes.
             State::Candidate | State::Fenced => vec![record],
             // It is read for who was the primary.
@@ -268,7 +275,9 @@ impl Machine {
         if self.state != State::Follower {
             let refuse = Action::Refuse(Refusal::NotFollower(self.state.clone()));
             let mut actions = match self.highest.admit(ballot, peer) {
-                Ok(Some(more)) if more.ballot > self.highest.ballot => self.superseded(now, more),
+                Ok(Some(more)) if more.ballot > self.highest.ballot && !self.holds() => {
+                    self.superseded(now, more)
+                }
                 _ => Vec::new(),
             };
             actions.push(refuse);
@@ -279,7 +288,9 @@ impl Machine {
             Err(stale) => return vec![Action::Refuse(stale.into())],
         };
         let mut actions = more.map_or_else(Vec::new, |more| self.superseded(now, more));
-        actions.push(if self.may_be_unmerged(ballot) {
+        actions.push(if self.has_held() {
+            Action::Refuse(Refusal::Held)
+        } else if self.may_be_unmerged(ballot) {
             Action::Refuse(Refusal::Unread(ballot))
         } else {
             Action::Admit
@@ -294,6 +305,8 @@ impl Machine {
         }
         if self.tenure.is_some() {
             self.engine_greets(now)
+        } else if self.holds() {
+            self.serve_held()
         } else {
             self.serve(None)
         }
@@ -328,7 +341,12 @@ impl Machine {
                 self.engine_is_gone();
                 vec![Action::StartEngine(self.role())]
             }
-            State::Alone | State::Pairing(_) | State::Paired(_) | State::Withholding | State::Draining(_) => {
+            State::Alone
+            | State::Pairing(_)
+            | State::Paired(_)
+            | State::Withholding
+            | State::Draining(_)
+            | State::Held => {
                 let mut actions = vec![Action::ShutGate, Action::CloseRelay];
                 if matches!(self.state, State::Draining(_)) {
                     actions.extend(self.give_up("the engine has ended".to_owned()));
@@ -362,9 +380,12 @@ impl Machine {
                 let copy = copy.clone();
                 self.drain(now, copy, None)
             }
-            State::Promoting | State::Alone | State::Pairing(_) | State::Paired(_) | State::Withholding => {
-                self.fence(None)
-            }
+            State::Promoting
+            | State::Alone
+            | State::Pairing(_)
+            | State::Paired(_)
+            | State::Withholding
+            | State::Held => self.fence(None),
             // It ends as it would, but sooner; the end is seen to afterwards.
             State::Draining(_) => {
                 let soon = now + self.timing().leave;

@@ -112,6 +112,16 @@ impl Machine {
         self.register.regressed || self.register.answered.is_none_or(silent)
     }
 
+    /// Etcd has not answered for as long as any lease lives.
+    pub(super) fn is_cut_off(&self, now: Moment) -> bool {
+        let ttl = self.timing().ttl;
+        !self.register.regressed
+            && self
+                .register
+                .answered
+                .is_none_or(|answered| now.since(answered) > ttl)
+    }
+
     pub(super) fn registered(&mut self, now: Moment) -> Vec<Action> {
         self.register.registered = true;
         self.candidate(now)
@@ -145,6 +155,7 @@ impl Machine {
         if let Some(evidence) = evidence {
             actions.extend(self.superseded(now, evidence));
         }
+        actions.extend(self.hold_ends());
         match self.state {
             State::Boot => actions.extend(self.settle(now)),
             // By way of Fenced, where the engine's end is waited for.
@@ -156,6 +167,7 @@ impl Machine {
         }
         actions.extend(self.wanted(now));
         actions.extend(self.candidate(now));
+        actions.extend(self.insist(now));
         actions
     }
 
@@ -178,7 +190,9 @@ impl Machine {
         passed_over: &VolumeId,
     ) -> Vec<Action> {
         let mut actions = match self.highest.admit(ballot, peer) {
-            Ok(Some(more)) if more.ballot > self.highest.ballot => self.superseded(now, more),
+            Ok(Some(more)) if more.ballot > self.highest.ballot && !self.holds() => {
+                self.superseded(now, more)
+            }
             Ok(_) => Vec::new(),
             Err(stale) => return vec![Action::Refuse(stale.into())],
         };

@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 use crate::{
     Assignment, Ballot, Era, Evidence, Site, SlotCopy, Stale, VolumeId,
     record::{
-        HandOver, LeaseRecord, Merged, OperationId, OutcomeRecord, Session, StateRecord, Unmerged, Want,
+        HandOver, HoldRecord, LeaseRecord, Merged, OperationId, OutcomeRecord, Session, StateRecord,
+        Unmerged, Want,
     },
     timing::{Moment, Timing},
 };
@@ -73,6 +74,8 @@ pub enum State {
     Demoting,
     /// Serves no more; the engine is on its way down.
     Fenced,
+    /// Serves without etcd, by a person's decision.
+    Held,
     /// This copy may hold stored mail that the primary lacks: it is left as it is, and read by the primary, until it is
     /// merged.
     Quarantine,
@@ -146,6 +149,10 @@ pub enum Event {
     Drained { digest: String },
     /// The hand-over can't be completed; the reason is for people.
     DrainFailed { reason: String },
+    /// A person at this site has decided that this slot serves without etcd.
+    HoldAsked(OperationId),
+    /// That was not begun in time, or is taken back.
+    HoldLapsed(OperationId),
     /// SIGTERM.
     Terminate,
 }
@@ -171,6 +178,8 @@ pub enum Action {
     Extend { deadline: Moment },
     /// Make durable: write, fsync, rename, fsync of the folder. If it fails, the guard ends.
     Record(Evidence),
+    /// Make durable, likewise.
+    RecordHold(HoldRecord),
     /// Begin to start the engine; `EngineUp` or `EngineDown` follows.
     StartEngine(Role),
     /// Begin to stop the engine; `EngineDown` follows, unless it is on its way already.
@@ -199,6 +208,9 @@ pub enum Action {
         revision: i64,
         state: StateRecord,
     },
+    /// Begin to raise the era in etcd to this one, if it is the one below, and to want the store to be forced to this site in
+    /// it, if nobody wants anything. What is read next says whether it was.
+    Insist { era: Era, operation: OperationId },
     /// Begin to keep the lease alive; `Kept`, `LeaseLost` or nothing follows.
     KeepAlive,
     /// Begin a transaction on the state; `Committed` follows.
@@ -249,6 +261,8 @@ pub enum Refusal {
     /// A full sync would make this copy the same as the other, and what only it has would be lost.
     #[error("this slot has not read of {0} in etcd, which says whether its copy was passed over")]
     Unread(Ballot),
+    #[error("this slot was held by a person, and etcd does not know of it yet")]
+    Held,
     #[error("this slot is {0}, and what was passed over is read in Quarantine only")]
     NotQuarantined(State),
     #[error("etcd does not say that this copy was passed over by who asks")]
@@ -270,9 +284,12 @@ impl State {
     /// R1: bytes pass in these states only.
     pub fn serves(&self) -> bool {
         match self {
-            State::Alone | State::Pairing(_) | State::Paired(_) | State::Withholding | State::Draining(_) => {
-                true
-            }
+            State::Alone
+            | State::Pairing(_)
+            | State::Paired(_)
+            | State::Withholding
+            | State::Draining(_)
+            | State::Held => true,
             State::Boot
             | State::Follower
             | State::Candidate
@@ -304,6 +321,7 @@ impl State {
             State::Draining(_) => "Draining",
             State::Demoting => "Demoting",
             State::Fenced => "Fenced",
+            State::Held => "Held",
             State::Quarantine => "Quarantine",
         }
     }

@@ -8,6 +8,7 @@ mod counter_examples;
 mod failsafe;
 mod follower;
 mod hand_over;
+mod hold;
 mod merge;
 mod primary;
 mod slot;

@@ -99,7 +99,8 @@ fn has_heir(world: &World) -> bool {
                     next > 1
                 }
             });
-        (holder || named || given) && !restored
+        let held = slot.volume.is_held();
+        (holder || named || given || held) && !restored
     })
 }
 

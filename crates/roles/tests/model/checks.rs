@@ -78,6 +78,13 @@ fn model(rules: Rules) -> Model {
     }
 }
 
+fn cut_off(rules: Rules) -> Model {
+    Model {
+        start: Start::CutOff,
+        ..model(rules)
+    }
+}
+
 /// Goes through every world. A check that has met fewer than `least` has not looked at what it is for.
 fn check(what: &str, model: Model, least: usize) {
     let begun = Instant::now();
@@ -142,6 +149,14 @@ fn no_two_faults_of_the_network_do_harm() {
 fn no_forced_failover_loses_more_than_etcd_says() {
     let what = "two faults of the line, or a forced failover";
     check(what, model(rules(2, &[Kind::Link, Kind::Force])), 10_000);
+}
+
+/// A person has a site serve that is cut off, while the other one may take over.
+#[test]
+#[ignore = "takes minutes and gigabytes: cargo lab campaign model"]
+fn no_hold_loses_what_was_stored() {
+    let what = "the line and etcd are cut off, and one site is held";
+    check(what, cut_off(rules(1, &[Kind::Hold])), 1_000_000);
 }
 
 /// R5, also when etcd comes back after the lease has run out there, or as it once was.
@@ -220,6 +235,18 @@ fn without_one_of_its_rules_harm_is_found(
         ..model(rules)
     };
     find(mutant.what(), mutated, harm);
+}
+
+#[test]
+#[ignore = "takes minutes and gigabytes: cargo lab campaign model"]
+fn without_its_mark_what_a_hold_stored_is_overwritten() {
+    let mut rules = rules(2, &[Kind::Crash, Kind::Hold]);
+    rules.mutant = Some(Mutant::HoldForgotten);
+    let mutated = Model {
+        also: Also::Nothing,
+        ..cut_off(rules)
+    };
+    find(Mutant::HoldForgotten.what(), mutated, KEPT);
 }
 
 #[test]

@@ -166,6 +166,14 @@ impl Etcd {
         });
     }
 
+    /// A slot that was held wants the store, in an era that nobody has decided in.
+    pub fn insist(&mut self, era: Era, at: At) {
+        if era.0 == self.era.0 + 1 || era == self.era && self.want.is_none() {
+            self.era = Era(era.0 - 1);
+            self.wish(WantedChange::Force, at);
+        }
+    }
+
     /// A tick passes.
     pub fn age(&mut self) {
         if let Some(lease) = &mut self.lease {

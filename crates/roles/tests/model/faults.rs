@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use govuc_roles::{Event, LeasePolicy, Role, Source, record::WantedChange, timing::Timing};
+use govuc_roles::{
+    Event, LeasePolicy, Role, Source,
+    record::{OperationId, WantedChange},
+    timing::Timing,
+};
 
 use crate::{
     etcd::Etcd,
@@ -61,6 +65,8 @@ pub enum Kind {
     Terminate,
     Switchover,
     Force,
+    /// A person has a site serve without etcd.
+    Hold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +98,7 @@ pub enum Fault {
     Regress,
     Terminate(At),
     Wish(WantedChange, At),
+    Hold(At),
 }
 
 impl Kind {
@@ -109,6 +116,7 @@ impl Kind {
         Kind::Terminate,
         Kind::Switchover,
         Kind::Force,
+        Kind::Hold,
     ];
 }
 
@@ -211,6 +219,11 @@ impl Fault {
                 turn.tell(at, Event::Terminate);
             }
             Fault::Wish(change, to) => turn.world.etcd_mut().wish(change, to),
+            Fault::Hold(at) => {
+                // Each operation has another id.
+                let operation = OperationId("h".repeat(1 + usize::from(turn.world.left.faults)));
+                turn.tell(at, Event::HoldAsked(operation));
+            }
         }
     }
 }
@@ -314,6 +327,8 @@ impl Kind {
                 may(world.left.drift && world.may_pass(), Fault::Drift(at, 2));
             }
             Kind::Terminate => may(guard.runs() && !guard.terminated, Fault::Terminate(at)),
+            // While etcd answers nothing would come of it.
+            Kind::Hold => may(guard.runs() && !reached, Fault::Hold(at)),
             Kind::Link | Kind::Etcd | Kind::Regress | Kind::Switchover | Kind::Force => {}
         }
     }

@@ -16,6 +16,8 @@ pub enum Whereabouts {
 pub struct Mail {
     both: bool,
     only: [bool; 2],
+    /// Some of `only` was stored in a hold.
+    held: [bool; 2],
     /// The highest ballot under which a client was told that something is stored.
     pub newest_answer: Ballot,
     /// The highest ballot under which a gate was opened.
@@ -27,6 +29,7 @@ impl Mail {
         Self {
             both: false,
             only: [false; 2],
+            held: [false; 2],
             newest_answer: Ballot::NONE,
             newest_gate: Ballot::NONE,
         }
@@ -46,9 +49,20 @@ impl Mail {
         self.only[at.index()]
     }
 
+    /// The last message that was stored on the copy at `at` alone was so in a hold.
+    pub fn stored_in_hold(&mut self, at: At) {
+        self.held[at.index()] = self.only[at.index()];
+    }
+
+    /// Whether something is there that was stored in a hold, and nowhere else.
+    pub fn held_at(&self, at: At) -> bool {
+        self.held[at.index()]
+    }
+
     /// The other copy got all that the one at `from` has.
     pub fn synced(&mut self, from: At) {
         self.both |= std::mem::take(&mut self.only[from.index()]);
+        self.held[from.index()] = false;
     }
 
     /// What is on both copies can't be lost any more.
@@ -59,6 +73,7 @@ impl Mail {
     /// The copy at `at` is no more. What was nowhere else is lost, which is known.
     pub fn emptied(&mut self, at: At) {
         self.only[at.index()] = false;
+        self.held[at.index()] = false;
         if std::mem::take(&mut self.both) {
             self.only[at.peer().index()] = true;
         }

@@ -9,7 +9,7 @@ use crate::{
     properties::{self, Breaches},
     slot::{At, Engine, Pause, Phase, Relay},
     turn::Turn,
-    world::World,
+    world::{Net, World},
 };
 
 pub struct Model {
@@ -22,6 +22,8 @@ pub struct Model {
 pub enum Start {
     /// A is the primary, B has all that is stored, and every quiet time is over.
     Paired,
+    /// The same, and neither site reaches anything any more.
+    CutOff,
     /// Nobody has ever held the store.
     New,
 }
@@ -195,13 +197,19 @@ impl stateright::Model for Model {
     fn init_states(&self) -> Vec<World> {
         let mut world = match self.start {
             // By the whole protocol, also where one of its rules is to be missed.
-            Start::Paired => calm::paired(&Rules {
+            Start::Paired | Start::CutOff => calm::paired(&Rules {
                 mutant: None,
                 ..self.rules.clone()
             }),
             Start::New => World::new(&self.rules, self.rules.budget()),
         };
         world.left = self.rules.budget();
+        if self.start == Start::CutOff {
+            world.net = Net {
+                link: [false; 2],
+                etcd: [false; 2],
+            };
+        }
         vec![world]
     }
 

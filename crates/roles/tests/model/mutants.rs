@@ -24,6 +24,8 @@ pub enum Mutant {
     LateTransaction,
     /// A copy is called merged without having been read.
     MergeSkipped,
+    /// A slot that was held does not know so once its guard was started again.
+    HoldForgotten,
 }
 
 impl Mutant {
@@ -44,6 +46,7 @@ impl Mutant {
             Mutant::DeadlineFromAnswer => "the deadline counts from when the answer came (R9)",
             Mutant::PromiseForgotten => "a restarted follower acquires at once (R5)",
             Mutant::MergeSkipped => "a copy that was passed over is called merged without having been read",
+            Mutant::HoldForgotten => "a restarted guard does not know that its copy was held",
             Mutant::LateTransaction => "etcd carries out a transaction that was given up after a later one",
         }
     }

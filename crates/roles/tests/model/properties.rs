@@ -78,15 +78,17 @@ pub fn always() -> Vec<Property<Model>> {
 }
 
 impl World {
-    /// (2) What is missing there is on a volume that etcd names as passed over.
+    /// (2) What is missing there is on a volume that etcd names as passed over, or that knows itself to have been held.
     fn newest_gate_has_all(&self) -> bool {
         let recorded = |at: At| {
             let unmerged = self.etcd.state.as_ref().and_then(|state| state.unmerged.as_ref());
             unmerged.is_some_and(|it| it.volume == self.slot(at).volume.copy.volume)
+                || self.slot(at).volume.is_held()
         };
         At::BOTH.into_iter().all(|at| {
             let newest = self.guard(at).is_some_and(|guard| {
                 guard.passes()
+                    && !guard.holds()
                     && guard
                         .gate
                         .is_some_and(|gate| gate.ballot == self.mail.newest_gate)
@@ -95,11 +97,11 @@ impl World {
         })
     }
 
-    /// (3) But for a clock that stood still, which nothing can know of.
+    /// (3) But for a clock that stood still, which nothing can know of, and for what a person has decided.
     fn one_gate_passes(&self) -> bool {
         let passes = |at: At| {
             self.guard(at)
-                .is_some_and(|guard| guard.passes() && !guard.lagging)
+                .is_some_and(|guard| guard.passes() && !guard.lagging && !guard.holds())
         };
         !(passes(At::A) && passes(At::B))
     }

@@ -45,13 +45,18 @@ impl Turn<'_> {
         let (Some(command), Some(gate), true) = (command, gate, passes) else {
             return;
         };
-        self.check_answer(at, command, gate.ballot, lagging);
+        if gate.deadline.is_some() {
+            self.check_answer(at, command, gate.ballot, lagging);
+        }
         let whereabouts = if command.on_peer {
             Whereabouts::Both
         } else {
             Whereabouts::Only(at)
         };
         self.world.mail.stored(gate.ballot, whereabouts);
+        if gate.deadline.is_none() {
+            self.world.mail.stored_in_hold(at);
+        }
     }
 
     /// (1) and (4), when a client is told that something is stored.
@@ -108,7 +113,15 @@ impl Turn<'_> {
         }
         if peer.engine == Engine::Up(Role::Follower) {
             peer.incoming = Some(ballot);
+            self.check_overwritten(at.peer());
             self.synced(at, copy);
+        }
+    }
+
+    /// (8) A full sync makes a copy the same as the other.
+    fn check_overwritten(&mut self, at: At) {
+        if self.world.mail.held_at(at) {
+            self.world.breaches.add(Breach::Discarded);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use govuc_roles::{
     Ballot, Evidence, Identity, Machine, Role, Site, SlotCopy, Source, Transaction, VolumeId,
-    record::{Session, StateRecord},
+    record::{HoldRecord, Session, StateRecord},
     timing::Moment,
 };
 
@@ -35,6 +35,7 @@ pub struct Slot {
 pub struct Volume {
     pub copy: SlotCopy,
     pub evidence: Evidence,
+    pub hold: Option<HoldRecord>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +82,8 @@ pub enum Pause {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Opening {
-    pub deadline: Moment,
+    /// None by a hold.
+    pub deadline: Option<Moment>,
     pub ballot: Ballot,
 }
 
@@ -194,7 +196,7 @@ impl Slot {
             copy: self.volume.copy.clone(),
             session: session.clone(),
         };
-        self.guard = Some(Guard::new(identity, source, self.volume.evidence.clone()));
+        self.guard = Some(Guard::new(identity, source, &self.volume));
     }
 }
 
@@ -206,7 +208,13 @@ impl Volume {
                 incarnation: 0,
             },
             evidence: Evidence::NONE,
+            hold: None,
         }
+    }
+
+    /// What was stored here by a person's decision may be nowhere else, and etcd does not know.
+    pub fn is_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.open)
     }
 }
 
@@ -217,10 +225,11 @@ impl Guard {
     /// Any time will do: clocks of machines have nothing in common.
     const BOOTED: Moment = Moment::new(Duration::new(1000, MARK));
 
-    fn new(identity: Identity, source: Source, evidence: Evidence) -> Self {
+    fn new(identity: Identity, source: Source, volume: &Volume) -> Self {
         let session = identity.session.clone();
+        let machine = Machine::new(identity, source, volume.evidence.clone(), Self::BOOTED);
         Self {
-            machine: Machine::new(identity, source, evidence, Self::BOOTED),
+            machine: machine.with_hold(volume.hold.clone()),
             session,
             now: Self::BOOTED,
             pause: Pause::None,
@@ -245,8 +254,13 @@ impl Guard {
 
     /// R1, as the gate itself has it: the machine may have been told of nothing.
     pub fn passes(&self) -> bool {
-        let open = |opening: Opening| self.now < opening.deadline;
+        let open = |opening: Opening| opening.deadline.is_none_or(|deadline| self.now < deadline);
         self.pause == Pause::None && self.gate.is_some_and(open)
+    }
+
+    /// It passes by a person's decision, and not by etcd's.
+    pub fn holds(&self) -> bool {
+        self.gate.is_some_and(|opening| opening.deadline.is_none())
     }
 
     pub fn runs(&self) -> bool {

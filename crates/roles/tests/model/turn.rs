@@ -75,6 +75,7 @@ impl Turn<'_> {
 
     fn carry_out(&mut self, at: At, action: Action, replies: &mut Replies) {
         let durable = self.is_durable(at);
+        let forgets = self.is(Mutant::HoldForgotten);
         let Some(guard) = self.world.guard_mut(at) else {
             return;
         };
@@ -87,12 +88,13 @@ impl Turn<'_> {
                 guard.draining = false;
             }
             Action::OpenGate { deadline } => {
-                let deadline = deadline.expect("a lease has a deadline");
                 let ballot = guard.machine.highest().ballot;
                 let engine = guard.engine;
                 guard.gate = Some(Opening { deadline, ballot });
                 let mail = &mut self.world.mail;
-                mail.newest_gate = mail.newest_gate.max(ballot);
+                if deadline.is_some() {
+                    mail.newest_gate = mail.newest_gate.max(ballot);
+                }
                 if !durable {
                     self.world.breaches.add(Breach::NotDurable);
                 }
@@ -103,10 +105,20 @@ impl Turn<'_> {
             }
             Action::Extend { deadline } => {
                 if let Some(opening) = &mut guard.gate {
-                    opening.deadline = deadline;
+                    opening.deadline = Some(deadline);
                 }
             }
             Action::Record(evidence) => self.world.slot_mut(at).volume.evidence = evidence,
+            Action::RecordHold(hold) => {
+                if !forgets {
+                    self.world.slot_mut(at).volume.hold = Some(hold);
+                }
+            }
+            Action::Insist { era, .. } => {
+                if self.world.reaches_etcd(at) {
+                    self.world.etcd_mut().insist(era, at);
+                }
+            }
             Action::StartEngine(role) => {
                 let beside = guard.engine != Engine::Down;
                 guard.engine = Engine::Starting(role);
@@ -184,9 +196,10 @@ impl Turn<'_> {
     /// (5) What the machine knows is on its disk.
     fn is_durable(&self, at: At) -> bool {
         let slot = self.world.slot(at);
-        slot.guard
-            .as_ref()
-            .is_none_or(|guard| slot.volume.evidence == *guard.machine.highest())
+        slot.guard.as_ref().is_none_or(|guard| {
+            slot.volume.evidence == *guard.machine.highest()
+                && slot.volume.hold.as_ref() == guard.machine.hold()
+        })
     }
 
     /// The process has ended, and what it carried with it.

@@ -202,12 +202,17 @@ impl fmt::Debug for World {
                 guard.relay,
             )?;
             if let Some(gate) = &guard.gate {
-                write!(
-                    f,
-                    " gate({} until {})",
-                    gate.ballot,
-                    gate.deadline.since_boot().as_secs()
-                )?;
+                match gate.deadline {
+                    Some(deadline) => {
+                        write!(
+                            f,
+                            " gate({} until {})",
+                            gate.ballot,
+                            deadline.since_boot().as_secs()
+                        )?;
+                    }
+                    None => write!(f, " gate(held)")?,
+                }
             }
             if let Some(ballot) = &guard.incoming {
                 write!(f, " incoming({ballot})")?;
@@ -219,6 +224,7 @@ impl fmt::Debug for World {
                 ("acquiring", guard.acquire.is_some()),
                 ("committing", guard.commit.is_some()),
                 ("late", slot.late.is_some()),
+                ("held", slot.volume.is_held()),
             ] {
                 if is {
                     write!(f, " {what}")?;

@@ -1,5 +1,6 @@
 //! The main job from end to end, in a lab of its own: real people, real servers, both sites.
 
+mod decided;
 mod faults;
 mod fencing;
 mod internet;
@@ -92,6 +93,8 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 faults::mail_goes_on_without_an_api_server,
                 rotation::guards_show_their_new_certificates,
                 lead::the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_lost,
+                decided::what_only_a_lost_primary_has_comes_back_by_the_merge,
+                decided::a_cut_off_site_is_held_and_what_it_stored_stays,
                 fencing::an_older_term_is_refused,
                 fencing::another_parts_certificate_is_refused,
                 fencing::higher_evidence_shuts_the_gate,

@@ -1,0 +1,167 @@
+//! What a person decides where the protocol decides nothing: a hold, and a failover by force whose merge brings everything together.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+use crate::network::{Line, Site};
+use crate::service::{Door, Service};
+
+use crate::service::mail::{self, Message};
+use crate::service::people::{ALI, SITI};
+use crate::service::store::{in_step, object, primary, replicated};
+use crate::{fault, site, up};
+
+const BETWEEN: Line = Line::Between(Site::Pdsa1, Site::Pdsa2);
+/// After this nobody who has neither etcd nor the follower has an open gate.
+const DEADLINE: Duration = Duration::from_secs(14);
+/// Two leases, an engine that starts twice, and two processors that run everything.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The witness is lost and the line is cut: nobody serves. A person has the last primary serve all the same, and what it stored
+/// is there when the line is back, at both sites.
+pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) -> anyhow::Result<String> {
+    let (store, here, there) = sides(service).await?;
+    site::kill_program(&service.lab, Site::Witness, site::witness::PROGRAM)?;
+    fault::change(&service.lab, |faults| faults.cut(BETWEEN))?;
+    tokio::time::sleep(DEADLINE).await;
+    let start = Instant::now();
+    let words = [
+        "hold",
+        &store,
+        "--to",
+        here.name(),
+        "--context",
+        here.name(),
+        "--yes",
+    ];
+    decide(service, &words).await?;
+    let held = start.elapsed().as_secs_f64();
+    let door = open(service, here).await?;
+    let stored = Message::new(SITI, ALI, "semasa dipegang")?;
+    mail::send(&door, SITI, ALI, &stored).await?;
+    mail::read(&door, ALI, &stored).await?;
+    let read = start.elapsed().as_secs_f64();
+    let said = object(service, &store, here).await?["status"]["hold"]["state"].clone();
+    ensure!(said == "Held", "status.hold.state is {said}");
+
+    fault::change(&service.lab, |faults| faults.heal(None))?;
+    site::revive_program(&service.lab, Site::Witness, site::witness::PROGRAM)?;
+    let start = Instant::now();
+    in_step(service, &store).await?;
+    let whole = start.elapsed().as_secs_f64();
+    for site in [here, there] {
+        mail::read(&open(service, site).await?, ALI, &stored).await?;
+    }
+    let start = Instant::now();
+    loop {
+        let said = object(service, &store, here).await?["status"]["hold"].clone();
+        if said["state"] == "Settled" {
+            break;
+        }
+        ensure!(start.elapsed() < PATIENCE, "status.hold is {said}");
+        tokio::time::sleep(PERIOD).await;
+    }
+    Ok(format!(
+        "{here} held after {held:.0} s and its mail read after {read:.0} s; in step {whole:.0} s after the line was back"
+    ))
+}
+
+/// A primary that has gone on alone is lost; a person has the other site serve without what only the lost one has, and that is
+/// there again once it is back.
+pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
+    service: &Service,
+) -> anyhow::Result<String> {
+    let (store, lost, left) = sides(service).await?;
+    fault::change(&service.lab, |faults| faults.cut(BETWEEN))?;
+    replicated(service, &store, lost, "False").await?;
+    let door = open(service, lost).await?;
+    let missed = Message::new(SITI, ALI, "hanya di tapak yang hilang")?;
+    mail::send(&door, SITI, ALI, &missed).await?;
+    mail::read(&door, ALI, &missed).await?;
+    site::machine(&service.lab, lost)?.kill()?;
+    fault::change(&service.lab, |faults| faults.heal(None))?;
+
+    let start = Instant::now();
+    let words = [
+        "failover",
+        &store,
+        "--force",
+        "--to",
+        left.name(),
+        "--context",
+        left.name(),
+        "--yes",
+    ];
+    decide(service, &words).await?;
+    let forced = start.elapsed().as_secs_f64();
+    let door = open(service, left).await?;
+    let stored = Message::new(SITI, ALI, "selepas dipaksa")?;
+    mail::send(&door, SITI, ALI, &stored).await?;
+    mail::read(&door, ALI, &stored).await?;
+
+    up::revive(&service.lab, lost).await?;
+    let start = Instant::now();
+    while object(service, &store, left).await?["status"]["recorded"]["merged"].is_null() {
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "{left} does not say that the lost copy is merged"
+        );
+        tokio::time::sleep(PERIOD).await;
+    }
+    let merged = start.elapsed().as_secs_f64();
+    in_step(service, &store).await?;
+    let whole = start.elapsed().as_secs_f64();
+    for site in [left, lost] {
+        let door = open(service, site).await?;
+        for message in [&missed, &stored] {
+            mail::read(&door, ALI, message).await?;
+        }
+    }
+    Ok(format!(
+        "forced to {left} in {forced:.0} s; merged {merged:.0} s and in step {whole:.0} s after {lost} was up again; both messages \
+         are read at both sites"
+    ))
+}
+
+/// A store in step, the site that has it, and the other one.
+async fn sides(service: &Service) -> anyhow::Result<(String, Site, Site)> {
+    let store = service.store_of(ALI).await?;
+    for person in [ALI, SITI] {
+        in_step(service, &service.store_of(person).await?).await?;
+    }
+    let name = primary(service, &store).await?;
+    Ok(match name == Site::Pdsa1.name() {
+        true => (store, Site::Pdsa1, Site::Pdsa2),
+        false => (store, Site::Pdsa2, Site::Pdsa1),
+    })
+}
+
+async fn decide(service: &Service, words: &[&str]) -> anyhow::Result<()> {
+    let kubectl = service.kubectl.clone();
+    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    let told = tokio::task::spawn_blocking(move || {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        kubectl.govuc(&words)
+    });
+    told.await??;
+    Ok(())
+}
+
+/// Once people get in by it: a door that was shut, or whose site was lost, opens a moment later.
+async fn open(service: &Service, site: Site) -> anyhow::Result<Door> {
+    let door = service.door(site).await?;
+    let start = Instant::now();
+    loop {
+        match door.imap(ALI.login()).await {
+            Ok(_) => return Ok(door),
+            Err(error) if start.elapsed() > PATIENCE => {
+                return Err(
+                    anyhow::Error::new(error).context(format!("nobody gets in by the door of {site}"))
+                );
+            }
+            Err(_) => tokio::time::sleep(PERIOD).await,
+        }
+    }
+}
