@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
-    plugin::{approve, connect, failover, plan, switchover, witness},
+    plugin::{approve, connect, failover, hold, plan, switchover, witness},
 };
 
-/// Decide on agencies, tell what is planned, move stores between the sites, connect these, and set up their witness.
+/// Decide on agencies, tell what is planned, decide where stores are served, connect the sites, and set up their witness.
 #[derive(Parser)]
 #[command(name = "kubectl-govuc", bin_name = "kubectl govuc", version)]
 struct Arguments {
@@ -26,6 +26,9 @@ enum Command {
     Plan(plan::Arguments),
     /// Make a site primary although its copy may lack something: when the primary is lost. Says first what that is.
     Failover(failover::Arguments),
+    /// Have a site serve though the roles' etcd does not answer it: when the line and the witness are lost. Says first what is at
+    /// risk.
+    Hold(hold::Arguments),
     /// Move stores to the other site, losing nothing: one store, an agency's, or all.
     Switchover(switchover::Arguments),
     /// Write what the witness needs: a folder with settings, a certificate, a systemd unit and how to install them.
@@ -40,6 +43,7 @@ async fn main() -> ExitCode {
         Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
         Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),
         Command::Failover(arguments) => failover::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Hold(arguments) => hold::run(arguments).await.map_err(|error| chain(&error)),
         Command::Switchover(arguments) => switchover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Witness(arguments) => witness::run(arguments).await.map_err(|error| chain(&error)),
     };

@@ -35,38 +35,52 @@ impl Context {
 
 /// Clients of these contexts; of the current one when none is named.
 pub async fn open(names: &[String]) -> Result<Vec<Context>, Error> {
-    let names: Vec<Option<String>> = if names.is_empty() {
-        vec![None]
-    } else {
-        names.iter().cloned().map(Some).collect()
-    };
-    let kubeconfig = Kubeconfig::read().map_err(|error| Error::Read(Box::new(error)))?;
-    let known: Vec<&str> = kubeconfig
-        .contexts
-        .iter()
-        .map(|context| context.name.as_str())
-        .collect();
+    if names.is_empty() {
+        return Ok(vec![one(None).await?]);
+    }
+    let kubeconfig = read()?;
     let mut contexts = Vec::new();
     for name in names {
-        let label = name.clone().unwrap_or_else(|| "(the current one)".to_owned());
-        let options = KubeConfigOptions {
-            context: name.clone(),
-            ..Default::default()
-        };
-        let mut config = Config::from_custom_kubeconfig(kubeconfig.clone(), &options)
-            .await
-            .map_err(|error| Error::Unknown {
-                name: label.clone(),
-                known: known.join(", "),
-                source: Box::new(error),
-            })?;
-        // kube takes HTTPS_PROXY from the environment and then asks it even for hosts of NO_PROXY.
-        config.proxy_url = None;
-        let client = Client::try_from(config).map_err(|error| Error::Client {
-            name: label,
-            source: Box::new(error),
-        })?;
-        contexts.push(Context { name, client });
+        contexts.push(context(&kubeconfig, Some(name)).await?);
     }
     Ok(contexts)
+}
+
+/// A client of this context; of the current one when none is named.
+pub async fn one(name: Option<&str>) -> Result<Context, Error> {
+    context(&read()?, name).await
+}
+
+fn read() -> Result<Kubeconfig, Error> {
+    Kubeconfig::read().map_err(|error| Error::Read(Box::new(error)))
+}
+
+async fn context(kubeconfig: &Kubeconfig, name: Option<&str>) -> Result<Context, Error> {
+    let label = name.unwrap_or("(the current one)");
+    let options = KubeConfigOptions {
+        context: name.map(str::to_owned),
+        ..Default::default()
+    };
+    let mut config = Config::from_custom_kubeconfig(kubeconfig.clone(), &options)
+        .await
+        .map_err(|error| Error::Unknown {
+            name: label.to_owned(),
+            known: kubeconfig
+                .contexts
+                .iter()
+                .map(|context| context.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+            source: Box::new(error),
+        })?;
+    // kube takes HTTPS_PROXY from the environment and then asks it even for hosts of NO_PROXY.
+    config.proxy_url = None;
+    let client = Client::try_from(config).map_err(|error| Error::Client {
+        name: label.to_owned(),
+        source: Box::new(error),
+    })?;
+    Ok(Context {
+        name: name.map(str::to_owned),
+        client,
+    })
 }

@@ -1,9 +1,11 @@
 //! What `kubectl govuc` does. People's writes: each has a field manager of its own, apart from the operator's.
 
 pub mod approve;
+mod confirm;
 pub mod connect;
 mod contexts;
 pub mod failover;
+pub mod hold;
 mod output;
 pub mod plan;
 mod stores;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use govuc_api::{MailStore, PLATFORM, Platform, RolesMode};
+use govuc_api::{CopyState, MailStore, MailStoreStatus, PLATFORM, Platform, RolesMode, StoreCopy};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api, Resource, ResourceExt,
@@ -11,6 +11,7 @@ use kube::{
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::{
     contexts::Context,
@@ -135,6 +136,45 @@ pub async fn named(context: &Context, name: Option<&str>) -> Result<Vec<MailStor
         .await
         .map_err(read(context, "the list of stores"))?;
     Ok(list.items)
+}
+
+/// The store's copy at a site, as the store's object has it.
+pub fn copy<'a>(store: &'a MailStore, site: &str) -> Option<&'a StoreCopy> {
+    let status = store.status.as_ref()?;
+    status.sites.iter().find(|copy| copy.name == site)
+}
+
+pub fn serves(copy: Option<&StoreCopy>) -> bool {
+    copy.is_some_and(|copy| matches!(copy.state, CopyState::Paired | CopyState::Alone | CopyState::Held))
+}
+
+/// The site whose cluster these are of, once its operator has made one.
+pub fn own_site(stores: &[MailStore]) -> Option<&str> {
+    let copies = stores
+        .iter()
+        .find_map(|store| store.status.as_ref()?.sites.first());
+    copies.map(|own| own.name.as_str())
+}
+
+/// The site that took the store last, as far as is known.
+pub fn served_last(status: &MailStoreStatus) -> Option<String> {
+    let recorded = status.recorded.as_ref();
+    let holder = recorded.and_then(|recorded| recorded.primary.clone());
+    holder.or(status.primary.clone())
+}
+
+/// The sites whose copy does not answer, or does not serve.
+pub fn unreachable(status: &MailStoreStatus) -> Vec<String> {
+    let silent = status
+        .sites
+        .iter()
+        .filter(|copy| copy.state == CopyState::Unknown);
+    silent.map(|copy| copy.name.clone()).collect()
+}
+
+/// A new operation's name.
+pub fn operation(kind: &str) -> String {
+    format!("{kind}-{}", &Uuid::new_v4().simple().to_string()[..12])
 }
 
 /// Writes what is asked into the store's spec.

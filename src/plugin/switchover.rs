@@ -8,7 +8,6 @@ use govuc_api::{Agency, MailStore, SwitchoverState, SwitchoverStatus, conditions
 use kube::{Api, ResourceExt};
 use serde::Serialize;
 use tokio::{signal, time::Instant};
-use uuid::Uuid;
 
 use super::{
     contexts::{self, Context},
@@ -98,14 +97,10 @@ enum Refusal {
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
-    let names: Vec<String> = arguments.context.iter().cloned().collect();
-    let mut contexts = contexts::open(&names).await?;
-    let Some(context) = contexts.pop() else {
-        return Ok(());
-    };
+    let context = contexts::one(arguments.context.as_deref()).await?;
     stores::site_can_take(&context, &arguments.to).await?;
     let stores = chosen(&context, &arguments).await?;
-    let operation = format!("sw-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let operation = stores::operation("sw");
     let all = stream::iter(stores.iter().cloned())
         .map(|store| move_one(&context, &arguments, &operation, store))
         .buffered(AT_ONCE)

@@ -27,7 +27,7 @@ pub const APPROVER: &str = "approver";
 pub const PIPELINE: &str = "pipeline";
 /// May move stores.
 pub const MOVER: &str = "mover";
-/// May decide that a store does without what only the lost site has.
+/// May decide that a store does without what only the lost site has, and that a site serves though nobody knows of the other.
 pub const RECOVERER: &str = "recoverer";
 /// May apply for an agency and write stores, and nothing more.
 pub const APPLICANT: &str = "aminah";
@@ -148,6 +148,8 @@ async fn policies_in_force(client: &Client) {
     });
     let mut forced = away.clone();
     forced["spec"]["failover"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
+    let mut held = away.clone();
+    held["spec"]["hold"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
     away["spec"]["switchover"] = json!({"id": "probe", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"});
     // There is one Platform, by its name.
     let mut past = example("platform.yaml");
@@ -158,6 +160,7 @@ async fn policies_in_force(client: &Client) {
         (past, "govuc-maintenance-window"),
         (away, "govuc-switchover-site"),
         (forced, "govuc-failover-site"),
+        (held, "govuc-hold-site"),
         (stray, "govuc-mailbox-namespace"),
         (outside, "govuc-mailbox-policy"),
         (nowhere, "govuc-site-exists"),

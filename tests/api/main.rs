@@ -11,6 +11,7 @@ mod changes;
 mod cluster;
 mod connect;
 mod failover;
+mod hold;
 mod mailbox_policy;
 mod maintenance;
 mod roles;

@@ -145,7 +145,7 @@ pub struct MailStoreStatus {
     /// Raised whenever a site becomes primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub term: Option<i64>,
-    /// The copies that this operator knows of.
+    /// The copies that this operator knows of, that of its own site first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub sites: Vec<StoreCopy>,

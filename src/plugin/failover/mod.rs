@@ -3,25 +3,19 @@
 mod prospect;
 mod receipt;
 
-use std::{
-    io::{self, IsTerminal, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use futures::{StreamExt, stream};
 use govuc_api::{FailoverState, FailoverStatus, MailStore};
 use tokio::{signal, time::Instant};
-use uuid::Uuid;
 
-use self::{
-    prospect::{Prospect, copy, serves},
-    receipt::Receipt,
-};
+use self::{prospect::Prospect, receipt::Receipt};
 use super::{
+    confirm,
     contexts::{self, Context},
     output::{self, Format},
-    stores::{self, Shown, Wish, span, tenths},
+    stores::{self, Shown, Wish, copy, serves, span, tenths},
 };
 use crate::controller::chain;
 
@@ -72,12 +66,8 @@ pub enum Error {
          kubectl govuc switchover loses nothing, and needs both sites"
     )]
     NotForced,
-    #[error("nothing was done: standard input is no terminal to confirm at. Write --yes to go on without")]
-    NoTerminal,
-    #[error("nothing was done: what was typed is not {0:?}")]
-    Declined(String),
-    #[error("standard input can't be read")]
-    Input(#[from] io::Error),
+    #[error(transparent)]
+    NotConfirmed(#[from] confirm::Error),
     #[error("{}", .0.join("\n       "))]
     NotMoved(Vec<String>),
     #[error(
@@ -92,11 +82,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     if !arguments.force && !arguments.dry_run {
         return Err(Error::NotForced);
     }
-    let names: Vec<String> = arguments.context.iter().cloned().collect();
-    let mut contexts = contexts::open(&names).await?;
-    let Some(context) = contexts.pop() else {
-        return Ok(());
-    };
+    let context = contexts::one(arguments.context.as_deref()).await?;
     stores::site_can_take(&context, &arguments.to).await?;
     let named = stores::named(&context, arguments.store.as_deref()).await?;
     let chosen: Vec<(MailStore, Prospect)> = named
@@ -123,9 +109,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         .into_iter()
         .partition(|(_, prospect)| prospect.refusal.is_some());
     if !chosen.is_empty() && !arguments.yes {
-        confirm(arguments.store.as_deref().unwrap_or(&arguments.to))?;
+        confirm::by_typing(arguments.store.as_deref().unwrap_or(&arguments.to))?;
     }
-    let operation = format!("fo-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let operation = stores::operation("fo");
     let all = stream::iter(&chosen)
         .map(|(store, prospect)| force(&context, &arguments, &operation, store, prospect))
         .buffered(AT_ONCE)
@@ -143,22 +129,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::NotMoved(not_done))
-    }
-}
-
-/// Has a person at a terminal type the word.
-fn confirm(word: &str) -> Result<(), Error> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::NoTerminal);
-    }
-    eprint!("Type {word} to go on: ");
-    io::stderr().flush()?;
-    let mut typed = String::new();
-    io::stdin().read_line(&mut typed)?;
-    if typed.trim() == word {
-        Ok(())
-    } else {
-        Err(Error::Declined(word.to_owned()))
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use govuc_api::{CopyState, Lack, MailStore, StoreCopy};
+use govuc_api::{CopyState, Lack, MailStore};
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::mail_store::recorded::lack;
+use crate::{
+    mail_store::recorded::lack,
+    plugin::stores::{copy, served_last, serves, unreachable},
+};
 
 /// What a failover would mean for one store, as far as its object shows.
 #[derive(Debug, Serialize)]
@@ -24,15 +27,6 @@ pub struct Prospect {
     /// Why it would not be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
-}
-
-pub fn copy<'a>(store: &'a MailStore, site: &str) -> Option<&'a StoreCopy> {
-    let status = store.status.as_ref()?;
-    status.sites.iter().find(|copy| copy.name == site)
-}
-
-pub fn serves(copy: Option<&StoreCopy>) -> bool {
-    copy.is_some_and(|copy| matches!(copy.state, CopyState::Paired | CopyState::Alone))
 }
 
 /// Why it would not be done, as far as the object shows: in the words of field, value, rule and remedy.
@@ -83,19 +77,13 @@ impl Prospect {
         let status = store.status.clone().unwrap_or_default();
         let volume = copy(store, to).and_then(|copy| copy.volume.as_deref());
         let recorded = status.recorded.as_ref();
-        let holder = recorded.and_then(|recorded| recorded.primary.clone());
         Self {
             store: store.name_any(),
-            from: holder.or(status.primary),
+            from: served_last(&status),
             to: to.to_owned(),
             leased: recorded.is_some_and(|recorded| recorded.leased),
             lacks: lack(recorded, volume),
-            unreachable: status
-                .sites
-                .iter()
-                .filter(|copy| copy.state == CopyState::Unknown)
-                .map(|copy| copy.name.clone())
-                .collect(),
+            unreachable: unreachable(&status),
             refusal: refusal(store, to),
         }
     }

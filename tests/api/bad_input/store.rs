@@ -110,6 +110,31 @@ async fn every_field_of_a_store_is_judged() {
                 json!({"id": "fo-1", "to": "pdsa2", "notAfter": "tomorrow"}),
                 &["spec.failover.notAfter", "date-time"],
             ),
+            case(
+                "/spec/hold",
+                json!({"to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.hold.id: Required"],
+            ),
+            case(
+                "/spec/hold",
+                json!({"id": "Now!", "to": "pdsa2", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.hold.id", "Now!", "for example sw-"],
+            ),
+            case(
+                "/spec/hold",
+                json!({"id": "ho-1", "to": "pdsa9", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.hold.to", "pdsa9", "pdsa1 and pdsa2"],
+            ),
+            case(
+                "/spec/hold",
+                json!({"id": "ho-1", "notAfter": "2026-11-24T00:00:00Z"}),
+                &["spec.hold.to: Required"],
+            ),
+            case(
+                "/spec/hold",
+                json!({"id": "ho-1", "to": "pdsa2", "notAfter": "tomorrow"}),
+                &["spec.hold.notAfter", "date-time"],
+            ),
         ],
     )
     .await;

@@ -1,79 +1,33 @@
-//! A hold that a person has decided on, from what is asked of a MailStore to its end.
-//!
-//! It is for a site that etcd does not answer, so it goes from the operator to the guard of the same site, and no further. The
-//! guard decides whether it may begin; what is looked at here is what the guard can't see: whether the other site serves.
+//! How a hold goes on, from what is known: pure.
 
-use std::sync::Arc;
-
-use govuc_api::{Hold, HoldState, HoldStatus, MailStore};
-use govuc_wire::{preamble::HoldOrder, status::Status, tls::Material};
+use govuc_api::{Hold, HoldState, HoldStatus};
+use govuc_wire::{preamble::HoldOrder, status::Status};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use kube::ResourceExt;
 
-use super::{guard, status::Copy};
-use crate::{controller::chain, platform::Installation};
+use crate::mail_store::status::Copy;
 
 /// As the protocol calls it, and so a guard.
 const QUARANTINE: &str = "Quarantine";
 
 /// What is known when it is decided how to go on.
-struct Known<'a> {
-    store: &'a str,
-    own: &'a Copy,
-    peer: &'a Copy,
-    leases: bool,
-    etcd_answers: bool,
+pub struct Known<'a> {
+    pub store: &'a str,
+    pub own: &'a Copy,
+    pub peer: &'a Copy,
+    pub leases: bool,
+    pub etcd_answers: bool,
 }
 
 /// How it goes on.
 #[derive(Debug, PartialEq)]
-struct Next {
+pub struct Next {
     /// What the guard is told.
-    order: Option<HoldOrder>,
-    status: HoldStatus,
-}
-
-/// How the hold goes that was asked for last, if one ever was.
-pub async fn heed(
-    object: &MailStore,
-    installation: &Installation,
-    (own, peer): (&Copy, &Copy),
-    etcd_answers: bool,
-    material: &Arc<Material>,
-) -> Option<HoldStatus> {
-    let previous = object.status.as_ref().and_then(|status| status.hold.as_ref());
-    let Some(asked) = &object.spec.hold else {
-        return previous.cloned();
-    };
-    let store = object.name_any();
-    let now = Timestamp::now();
-    let known = Known {
-        store: &store,
-        own,
-        peer,
-        leases: installation.leases(),
-        etcd_answers,
-    };
-    let Next { order, status } = next(asked, previous, &known, now);
-    let Some(order) = order else {
-        return Some(status);
-    };
-    Some(match guard::hold(material, &own.site, &order).await {
-        Ok(()) => status,
-        Err(guard::Error::Refused(reason)) => ended(status, HoldState::Refused, reason, now),
-        Err(error) => HoldStatus {
-            message: format!(
-                "the guard is not told yet: {}; that is tried again",
-                chain(&error)
-            ),
-            asked_at: previous.and_then(|previous| previous.asked_at.clone()),
-            ..status
-        },
-    })
+    pub order: Option<HoldOrder>,
+    pub status: HoldStatus,
 }
 
 /// `previous` is what the object's status says of the hold that was asked for last.
-fn next(asked: &Hold, previous: Option<&HoldStatus>, known: &Known<'_>, now: Timestamp) -> Next {
+pub fn next(asked: &Hold, previous: Option<&HoldStatus>, known: &Known<'_>, now: Timestamp) -> Next {
     let status = previous
         .filter(|previous| previous.id == asked.id)
         .cloned()
@@ -143,6 +97,9 @@ fn begun(operation: &str, said: &Status, status: &HoldStatus, now: Timestamp) ->
 
 fn begins(asked: &Hold, said: &Status, status: HoldStatus, known: &Known<'_>, now: Timestamp) -> Next {
     let (store, own, peer) = (known.store, &known.own.site, &known.peer.site);
+    if status.state == HoldState::Held {
+        return forgotten(asked, status, known, now);
+    }
     let first = status.asked_at.is_none();
     if known.peer.said.as_ref().is_ok_and(|said| said.gate_open) {
         let message = format!(
@@ -191,6 +148,21 @@ fn begins(asked: &Hold, said: &Status, status: HoldStatus, known: &Known<'_>, no
     }
 }
 
+/// It was begun, and the volume that is there now knows nothing of it.
+fn forgotten(asked: &Hold, status: HoldStatus, known: &Known<'_>, now: Timestamp) -> Next {
+    let message = format!(
+        "the guard at {} knows of it no more: its copy was merged and made anew, or was lost",
+        known.own.site
+    );
+    if !known.etcd_answers {
+        return waits(asked, status, message, now);
+    }
+    Next {
+        order: None,
+        status: ended(status, HoldState::Settled, message, now),
+    }
+}
+
 fn waits(asked: &Hold, mut status: HoldStatus, message: String, now: Timestamp) -> Next {
     let Time(not_after) = asked.not_after;
     if now > not_after && status.state == HoldState::Pending {
@@ -218,7 +190,7 @@ fn refused(status: HoldStatus, message: impl Into<String>, now: Timestamp) -> Ne
     }
 }
 
-fn ended(status: HoldStatus, state: HoldState, message: impl Into<String>, now: Timestamp) -> HoldStatus {
+pub fn ended(status: HoldStatus, state: HoldState, message: impl Into<String>, now: Timestamp) -> HoldStatus {
     HoldStatus {
         state,
         message: message.into(),
@@ -376,6 +348,22 @@ mod tests {
         let status = world.next().status;
         assert_eq!(status.state, HoldState::Settled);
         assert_eq!(status.finished_at, Some(Time(world.now)));
+    }
+
+    #[test]
+    fn it_ends_when_the_copy_was_merged_and_made_anew() {
+        let mut world = world().told();
+        world.says("Held", true);
+        world.now = "2026-11-25T00:00:00Z".parse().unwrap();
+        world = world.told();
+        world.own.said = Ok(guard("pdsa1", Role::Follower, false));
+        let Next { order, status } = world.next();
+        assert_eq!((order, status.state), (None, HoldState::Held));
+        world.etcd_answers = true;
+        world.peer.said = Ok(guard("pdsa2", Role::Primary, false));
+        let status = world.next().status;
+        assert_eq!(status.state, HoldState::Settled);
+        assert!(status.message.contains("made anew"), "{}", status.message);
     }
 
     #[test]
