@@ -23,6 +23,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// is there when the line is back, at both sites.
 pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) -> anyhow::Result<String> {
     let (store, here, there) = sides(service).await?;
+    let (door, other_door) = (service.door(here).await?, service.door(there).await?);
     site::kill_program(&service.lab, Site::Witness, site::witness::PROGRAM)?;
     fault::change(&service.lab, |faults| faults.cut(BETWEEN))?;
     tokio::time::sleep(DEADLINE).await;
@@ -38,7 +39,7 @@ pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) 
     ];
     decide(service, &words).await?;
     let held = start.elapsed().as_secs_f64();
-    let door = open(service, here).await?;
+    open(&door, here).await?;
     let stored = Message::new(SITI, ALI, "semasa dipegang")?;
     mail::send(&door, SITI, ALI, &stored).await?;
     mail::read(&door, ALI, &stored).await?;
@@ -51,8 +52,9 @@ pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) 
     let start = Instant::now();
     in_step(service, &store).await?;
     let whole = start.elapsed().as_secs_f64();
-    for site in [here, there] {
-        mail::read(&open(service, site).await?, ALI, &stored).await?;
+    for (door, site) in [(&door, here), (&other_door, there)] {
+        open(door, site).await?;
+        mail::read(door, ALI, &stored).await?;
     }
     let start = Instant::now();
     loop {
@@ -74,12 +76,14 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     service: &Service,
 ) -> anyhow::Result<String> {
     let (store, lost, left) = sides(service).await?;
+    // Now: of a site that is lost nobody learns anything.
+    let (lost_door, door) = (service.door(lost).await?, service.door(left).await?);
     fault::change(&service.lab, |faults| faults.cut(BETWEEN))?;
     replicated(service, &store, lost, "False").await?;
-    let door = open(service, lost).await?;
+    open(&lost_door, lost).await?;
     let missed = Message::new(SITI, ALI, "hanya di tapak yang hilang")?;
-    mail::send(&door, SITI, ALI, &missed).await?;
-    mail::read(&door, ALI, &missed).await?;
+    mail::send(&lost_door, SITI, ALI, &missed).await?;
+    mail::read(&lost_door, ALI, &missed).await?;
     site::machine(&service.lab, lost)?.kill()?;
     fault::change(&service.lab, |faults| faults.heal(None))?;
 
@@ -96,7 +100,7 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     ];
     decide(service, &words).await?;
     let forced = start.elapsed().as_secs_f64();
-    let door = open(service, left).await?;
+    open(&door, left).await?;
     let stored = Message::new(SITI, ALI, "selepas dipaksa")?;
     mail::send(&door, SITI, ALI, &stored).await?;
     mail::read(&door, ALI, &stored).await?;
@@ -113,10 +117,10 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     let merged = start.elapsed().as_secs_f64();
     in_step(service, &store).await?;
     let whole = start.elapsed().as_secs_f64();
-    for site in [left, lost] {
-        let door = open(service, site).await?;
+    for (door, site) in [(&door, left), (&lost_door, lost)] {
+        open(door, site).await?;
         for message in [&missed, &stored] {
-            mail::read(&door, ALI, message).await?;
+            mail::read(door, ALI, message).await?;
         }
     }
     Ok(format!(
@@ -149,13 +153,12 @@ async fn decide(service: &Service, words: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Once people get in by it: a door that was shut, or whose site was lost, opens a moment later.
-async fn open(service: &Service, site: Site) -> anyhow::Result<Door> {
-    let door = service.door(site).await?;
+/// Waits until people get in by it: a door that was shut, or whose site was lost, opens a moment later.
+async fn open(door: &Door, site: Site) -> anyhow::Result<()> {
     let start = Instant::now();
     loop {
         match door.imap(ALI.login()).await {
-            Ok(_) => return Ok(door),
+            Ok(_) => return Ok(()),
             Err(error) if start.elapsed() > PATIENCE => {
                 return Err(
                     anyhow::Error::new(error).context(format!("nobody gets in by the door of {site}"))
