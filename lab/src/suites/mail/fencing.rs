@@ -14,6 +14,8 @@ use crate::service::part::{self, Part};
 use crate::service::people::ALI;
 use crate::service::store;
 
+/// An era and a term above any that the store has had.
+const LATER: (u64, u64) = (99, 1);
 /// A guard that does not answer within this does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -46,7 +48,7 @@ pub async fn another_parts_certificate_is_refused(service: &Service) -> anyhow::
     Ok("no answer, the connection is closed".to_owned())
 }
 
-/// A primary that hears of a higher term from its peer shuts its gate: a session that was open is cut, and no further
+/// A primary that hears of a later era from its peer shuts its gate: a session that was open is cut, and no further
 /// byte reaches it. The store has no primary afterwards:
 /// what its volume has seen is above what etcd says.
 pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result<String> {
@@ -55,7 +57,7 @@ pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result
     let door = service.door(Site::Pdsa1).await?;
     let mut session = door.imap(ALI.login()).await?;
     session.select("INBOX").await?;
-    let answer = offer(service, &store, primary, &store, (1, 99)).await?;
+    let answer = offer(service, &store, primary, &store, LATER).await?;
     // Not `noop()`, which takes the end of the connection for an answer.
     let noop = timeout(PATIENCE, session.run_command_and_check_ok("NOOP")).await;
     ensure!(
