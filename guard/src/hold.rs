@@ -1,6 +1,9 @@
 //! A person's decision that this slot serves without etcd, as the operator of its site brings it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use govuc_roles::{Event, record::OperationId};
 use govuc_wire::preamble::{self, HoldAnswer, HoldOrder};
@@ -19,6 +22,8 @@ pub struct Holds {
     /// An assigned role needs no etcd.
     pub leased: bool,
     pub events: Events,
+    /// What was taken up last: the operator asks again until it is begun.
+    pub taken_up: Mutex<Option<OperationId>>,
 }
 
 impl Holds {
@@ -56,6 +61,14 @@ impl Holds {
             return Err("it was to be begun earlier".to_owned());
         };
         let operation = OperationId(order.operation);
+        let last = self
+            .taken_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(operation.clone());
+        if last.as_ref() == Some(&operation) {
+            return Ok(());
+        }
         tracing::info!(operation = operation.0, "a hold is asked for");
         self.events.send(Event::HoldAsked(operation.clone()));
         let events = self.events.clone();

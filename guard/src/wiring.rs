@@ -215,6 +215,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             store: slot.store.to_string(),
             leased: matches!(config.role, RoleSource::Lease(_)),
             events: events.clone(),
+            taken_up: Mutex::default(),
         },
         merge: merge::incoming::Incoming {
             store: slot.store.to_string(),

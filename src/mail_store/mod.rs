@@ -5,7 +5,6 @@ mod carry;
 pub mod desired;
 pub mod engine;
 pub mod failover;
-pub mod guard;
 mod hold;
 mod merge;
 pub mod plan;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use govuc_api::{MailStore, PLATFORM, Platform, StoreUse, conditions::reasons};
 use govuc_directory as directory;
-use govuc_wire::{names, tls::Material};
+use govuc_wire::{guard, names, tls::Material};
 use k8s_openapi::{
     api::{apps::v1::StatefulSet, core::v1::Secret},
     jiff::Timestamp,
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Store, carry,
     engine::{self, Chosen, Version},
-    guard, hold, plan, restart,
+    hold, plan, restart,
     status::{self, Copies, Copy, Primary, Stage},
 };
 use crate::{

@@ -5,6 +5,7 @@ use govuc_api::{
     RecordedCopies, StoreCopy, SwitchoverStatus,
     conditions::{reasons, types},
 };
+use govuc_roles::State;
 use govuc_wire::status::{ReplicationState, Role, Status};
 use k8s_openapi::jiff::Timestamp;
 
@@ -16,10 +17,6 @@ use crate::{
     conditions::{Conditions, Word, begun, kept},
     maintenance::Held,
 };
-
-/// As the protocol calls it, and so a guard.
-const QUARANTINE: &str = "Quarantine";
-const HELD: &str = "Held";
 
 /// How far the store is at this site.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,13 +186,13 @@ fn serves(copies: &Copies) -> Word {
     }
     match status.role {
         // Its pod is ready, since the primary reads it.
-        Role::Follower if status.state == QUARANTINE => Word::no(
+        Role::Follower if status.state == State::Quarantine.name() => Word::no(
             reasons::QUARANTINE,
             "this site's copy was passed over by a failover, and may have mail that the primary lacks: it is left as it is until \
              that is merged",
         ),
         _ if !copies.pod_ready => Word::no(reasons::STORE_NOT_READY, "the store's pod is not ready"),
-        Role::Primary if status.state == HELD => Word::yes(
+        Role::Primary if status.state == State::Held.name() => Word::yes(
             reasons::HELD,
             "this site's copy takes clients without the roles' etcd, by a person's decision: what it stores is nowhere else",
         ),
@@ -240,13 +237,13 @@ fn copy_of(copy: &Copy, previous: &[StoreCopy]) -> StoreCopy {
             name: copy.site.clone(),
             volume: Some(status.volume.clone()),
             state: match (status.role, &status.replication) {
-                (Role::Follower, _) if status.state == QUARANTINE => CopyState::Quarantine,
+                (Role::Follower, _) if status.state == State::Quarantine.name() => CopyState::Quarantine,
                 (Role::Follower, _) => CopyState::Follower,
                 (Role::Primary, _) if !status.gate_open => CopyState::Unknown,
                 (Role::Primary, Some(replication)) if replication.state == ReplicationState::Paired => {
                     CopyState::Paired
                 }
-                (Role::Primary, _) if status.state == HELD => CopyState::Held,
+                (Role::Primary, _) if status.state == State::Held.name() => CopyState::Held,
                 (Role::Primary, _) => CopyState::Alone,
             },
         },

@@ -2,6 +2,7 @@
 //!
 //! `docs/architecture.md` §2–4 is this crate in prose.
 
+pub mod guard;
 pub mod names;
 pub mod password;
 pub mod preamble;

@@ -113,8 +113,7 @@ async fn shared(args: &Common, stop: &CancellationToken) -> Result<Shared> {
     let providers = Providers::of_sites(&args.site, &args.peer, &suffix, &files, metrics.clone());
     let readiness = Readiness::default();
     let etcd = etcd(args)?;
-    let mut primaries = Primaries::assigned();
-    let isolation = etcd.map(|etcd| {
+    let leased = etcd.map(|etcd| {
         let holders = Roles::new(etcd.clone()).watch_holders();
         let (told, holds) = Holds::channel();
         let guards = holds::Guards {
@@ -124,10 +123,11 @@ async fn shared(args: &Common, stop: &CancellationToken) -> Result<Shared> {
             holders: holders.clone(),
         };
         tokio::spawn(guards.watch(told, stop.clone()));
-        primaries = Primaries::leased(args.site.clone(), holders, holds.clone());
         let peer = providers.peer().clone();
-        Isolation::new(etcd, peer, holds, Clock::boottime(), metrics.clone())
+        let isolation = Isolation::new(etcd, peer, holds.clone(), Clock::boottime(), metrics.clone());
+        (Primaries::leased(args.site.clone(), holders, holds), isolation)
     });
+    let (primaries, isolation) = leased.unzip();
     let routes = probes::routes(readiness.clone(), isolation.clone(), metrics.clone());
     let serving = probes::serve(bind(args.probes).await?, routes, stop.clone());
     tokio::spawn(async move {
@@ -141,7 +141,7 @@ async fn shared(args: &Common, stop: &CancellationToken) -> Result<Shared> {
     }
     Ok(Shared {
         providers,
-        primaries,
+        primaries: primaries.unwrap_or_else(Primaries::assigned),
         metrics,
     })
 }

@@ -1,13 +1,11 @@
 //! How a hold goes on, from what is known: pure.
 
 use govuc_api::{Hold, HoldState, HoldStatus};
+use govuc_roles::State;
 use govuc_wire::{preamble::HoldOrder, status::Status};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
 use crate::mail_store::status::Copy;
-
-/// As the protocol calls it, and so a guard.
-const QUARANTINE: &str = "Quarantine";
 
 /// What is known when it is decided how to go on.
 pub struct Known<'a> {
@@ -82,7 +80,7 @@ fn begun(operation: &str, said: &Status, status: &HoldStatus, now: Timestamp) ->
         });
     }
     status.state = HoldState::Held;
-    status.message = if said.state == QUARANTINE {
+    status.message = if said.state == State::Quarantine.name() {
         "the roles' etcd answers again and has the other site as the primary: what was stored here is merged there".to_owned()
     } else if said.gate_open {
         format!(
@@ -95,35 +93,36 @@ fn begun(operation: &str, said: &Status, status: &HoldStatus, now: Timestamp) ->
     Some(Next { order: None, status })
 }
 
+/// Why nobody has to be held, or may be.
+fn in_the_way(known: &Known<'_>) -> Option<String> {
+    let (store, own, peer) = (known.store, &known.own.site, &known.peer.site);
+    if known.peer.said.as_ref().is_ok_and(|said| said.gate_open) {
+        return Some(format!(
+            "{peer} answers, and serves store {store}: with a hold both sites would. Remedy: see why {own} does not reach the \
+             roles' etcd"
+        ));
+    }
+    known.etcd_answers.then(|| {
+        format!(
+            "the roles' etcd answers, so that it decides who serves. Remedy: wait a minute; if nobody serves then, kubectl govuc \
+             failover {store} --force --to {own}"
+        )
+    })
+}
+
 fn begins(asked: &Hold, said: &Status, status: HoldStatus, known: &Known<'_>, now: Timestamp) -> Next {
     let (store, own, peer) = (known.store, &known.own.site, &known.peer.site);
     if status.state == HoldState::Held {
         return forgotten(asked, status, known, now);
     }
-    let first = status.asked_at.is_none();
-    if known.peer.said.as_ref().is_ok_and(|said| said.gate_open) {
-        let message = format!(
-            "{peer} answers, and serves store {store}: with a hold both sites would. Remedy: see why {own} does not reach the \
-             roles' etcd"
-        );
-        return if first {
-            refused(status, message, now)
-        } else {
-            waits(asked, status, message, now)
+    // Once the guard was told it may have begun, and says so next.
+    if let Some(message) = in_the_way(known) {
+        return match status.asked_at {
+            None => refused(status, message, now),
+            Some(_) => waits(asked, status, message, now),
         };
     }
-    if known.etcd_answers {
-        let message = format!(
-            "the roles' etcd answers, so that it decides who serves. Remedy: wait a minute; if nobody serves then, kubectl govuc \
-             failover {store} --force --to {own}"
-        );
-        return if first {
-            refused(status, message, now)
-        } else {
-            waits(asked, status, message, now)
-        };
-    }
-    if said.state == QUARANTINE {
+    if said.state == State::Quarantine.name() {
         let message = format!(
             "the copy at {own} was passed over by a failover, and lacks what {peer} has stored since. Remedy: bring {peer} back"
         );
@@ -296,7 +295,7 @@ mod tests {
     #[case::the_other_site_serves(
         |w: &mut World| w.peer.said = Ok(guard("pdsa2", Role::Primary, false)), "both sites would")]
     #[case::etcd_answers(|w: &mut World| w.etcd_answers = true, "failover mail-1 --force --to pdsa1")]
-    #[case::passed_over(|w: &mut World| w.own.said.as_mut().unwrap().state = QUARANTINE.into(), "passed over")]
+    #[case::passed_over(|w: &mut World| w.own.said.as_mut().unwrap().state = State::Quarantine.name().into(), "passed over")]
     fn what_can_not_be_held_is_refused_with_the_remedy(
         #[case] change: fn(&mut World),
         #[case] because: &str,

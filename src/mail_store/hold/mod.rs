@@ -8,12 +8,12 @@ mod course;
 use std::sync::Arc;
 
 use govuc_api::{HoldState, HoldStatus, MailStore};
-use govuc_wire::tls::Material;
+use govuc_wire::{guard, tls::Material};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::course::{Known, Next, ended, next};
-use super::{guard, status::Copy};
+use super::status::Copy;
 use crate::{controller::chain, platform::Installation};
 
 /// How the hold goes that was asked for last, if one ever was.

@@ -79,7 +79,7 @@ impl Machine {
         }
         let mut actions = Vec::new();
         if let Some(operation) = self.hold.asked.take() {
-            actions.extend(self.record_hold(operation, true));
+            actions.push(self.record_hold(operation, true));
         }
         self.state = State::Promoting;
         self.since = now;
@@ -91,10 +91,10 @@ impl Machine {
         actions
     }
 
-    fn record_hold(&mut self, operation: OperationId, open: bool) -> Option<Action> {
+    fn record_hold(&mut self, operation: OperationId, open: bool) -> Action {
         let record = HoldRecord { operation, open };
         self.hold.record = Some(record.clone());
-        Some(Action::RecordHold(record))
+        Action::RecordHold(record)
     }
 
     pub(super) fn serve_held(&mut self) -> Vec<Action> {
@@ -114,7 +114,7 @@ impl Machine {
     /// Etcd has this slot as the holder.
     pub(super) fn hold_is_settled(&mut self) -> Option<Action> {
         let record = self.hold.record.clone().filter(|record| record.open)?;
-        self.record_hold(record.operation, false)
+        Some(self.record_hold(record.operation, false))
     }
 
     /// The store is asked for as a person would force it here, where it can't be had by itself and nobody's decision is

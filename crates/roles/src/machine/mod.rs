@@ -117,8 +117,7 @@ impl Machine {
                 passed_over,
             } => self.merge_offered(now, ballot, &peer, &passed_over),
             Event::Merged(merged) => self.merged(merged),
-            // In a hold the peer's word does not stand for etcd's, whatever it has seen.
-            Event::Seen(ballot) if ballot > self.highest.ballot && !self.holds() => {
+            Event::Seen(ballot) if ballot > self.highest.ballot => {
                 self.superseded(now, Evidence { ballot, holder: None })
             }
             Event::Seen(_) => Vec::new(),
@@ -165,6 +164,10 @@ impl Machine {
 
     /// Something higher was seen: whatever the state, nothing more passes under the old ballot (R6).
     fn superseded(&mut self, now: Moment, evidence: Evidence) -> Vec<Action> {
+        // A hold ends by etcd's word, before this. The peer's does not stand for that, whatever it has seen.
+        if self.holds() {
+            return Vec::new();
+        }
         self.highest = evidence.clone();
         self.raised = now;
         let record = Action::Record(evidence);
@@ -275,9 +278,7 @@ impl Machine {
         if self.state != State::Follower {
             let refuse = Action::Refuse(Refusal::NotFollower(self.state.clone()));
             let mut actions = match self.highest.admit(ballot, peer) {
-                Ok(Some(more)) if more.ballot > self.highest.ballot && !self.holds() => {
-                    self.superseded(now, more)
-                }
+                Ok(Some(more)) if more.ballot > self.highest.ballot => self.superseded(now, more),
                 _ => Vec::new(),
             };
             actions.push(refuse);

@@ -151,11 +151,10 @@ impl Machine {
         }
         let evidence = self.evidence(&reading);
         self.register.reading = Some(reading);
-        let mut actions = Vec::new();
+        let mut actions = self.hold_ends();
         if let Some(evidence) = evidence {
             actions.extend(self.superseded(now, evidence));
         }
-        actions.extend(self.hold_ends());
         match self.state {
             State::Boot => actions.extend(self.settle(now)),
             // By way of Fenced, where the engine's end is waited for.
@@ -190,9 +189,7 @@ impl Machine {
         passed_over: &VolumeId,
     ) -> Vec<Action> {
         let mut actions = match self.highest.admit(ballot, peer) {
-            Ok(Some(more)) if more.ballot > self.highest.ballot && !self.holds() => {
-                self.superseded(now, more)
-            }
+            Ok(Some(more)) if more.ballot > self.highest.ballot => self.superseded(now, more),
             Ok(_) => Vec::new(),
             Err(stale) => return vec![Action::Refuse(stale.into())],
         };

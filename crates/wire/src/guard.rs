@@ -1,16 +1,17 @@
-//! What a store's guards say of themselves.
+//! Asking a store's guard, and telling it something.
 
 use std::{sync::Arc, time::Duration};
 
-use govuc_wire::{
+use rustls_pki_types::ServerName;
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
     names,
     preamble::{self, HoldAnswer, HoldOrder},
     status::Status,
-    tls::{ALPN_HOLD, ALPN_STATUS, Material},
+    tls::{self, ALPN_HOLD, ALPN_STATUS, Material},
 };
-use rustls::pki_types::ServerName;
-use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// A guard answers at once, or its site is in trouble.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -23,8 +24,8 @@ pub enum Error {
     Deadline,
     #[error("the guard can't be reached")]
     Reach(#[source] std::io::Error),
-    #[error("the operator's certificate can't be used")]
-    Certificate(#[from] govuc_wire::tls::Error),
+    #[error("the own certificate can't be used")]
+    Certificate(#[from] tls::Error),
     #[error("{0:?} is no name to dial")]
     Name(String),
     #[error("the guard's status can't be read")]
