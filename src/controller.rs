@@ -176,22 +176,10 @@ fn kind<K: Resource<DynamicType = ()>>() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use govuc_api::{MailStore, MailStoreSpec, Storage, StoreUse};
+    use govuc_api::{MailStore, MailStoreSpec};
 
     fn store() -> MailStore {
-        MailStore::new(
-            "mail-1",
-            MailStoreSpec {
-                usage: StoreUse::Mail,
-                preferred_site: "pdsa1".into(),
-                storage: Storage::default(),
-                capacity: 1,
-                version: None,
-                switchover: None,
-                failover: None,
-                hold: None,
-            },
-        )
+        MailStore::new("mail-1", MailStoreSpec::at("pdsa1"))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is to be done for an agency: pure.
 
-use govuc_api::{Agency, MailStore, MailStoreSpec, Placement, Platform, StoreUse};
+use govuc_api::{Agency, MailStore, MailStoreSpec, Placement, Platform};
 use govuc_directory::{Agency as Registered, Conflict, Store, StoreUse as RegisteredUse};
 use kube::ResourceExt;
 
@@ -217,21 +217,16 @@ fn mail_store(name: &str, tenant: &Tenant, view: &View, platform: &Platform) -> 
     MailStore::new(
         name,
         MailStoreSpec {
-            usage: StoreUse::Mail,
-            preferred_site: registered.map_or_else(
-                || tenant.preferred_site.to_string(),
-                |store| store.preferred_site.clone(),
-            ),
             storage: mail.storage.clone(),
             capacity: mail
                 .placement
                 .max_users
                 .max(tenant.expected_users.try_into().unwrap_or(i32::MAX)),
-            // A person's, by a field manager of its own.
-            version: None,
-            switchover: None,
-            failover: None,
-            hold: None,
+            // What is asked of it is a person's, by a field manager of its own.
+            ..MailStoreSpec::at(registered.map_or_else(
+                || tenant.preferred_site.to_string(),
+                |store| store.preferred_site.clone(),
+            ))
         },
     )
 }

@@ -8,7 +8,7 @@ use govuc::{
     part::objects::Objects,
     platform::{Installation, desired::Blueprint, plan},
 };
-use govuc_api::{MailStore, MailStoreSpec, Platform, Storage, StoreUse};
+use govuc_api::{MailStore, MailStoreSpec, Platform};
 use kube::Resource;
 use serde::Serialize;
 use serde_json::json;
@@ -87,19 +87,7 @@ fn each_site_of_the_example_gets_what_is_committed() {
 
 #[test]
 fn a_store_gets_what_is_committed() {
-    let mut object = MailStore::new(
-        "mail-1",
-        MailStoreSpec {
-            usage: StoreUse::Mail,
-            preferred_site: "pdsa2".into(),
-            storage: Storage::default(),
-            capacity: 30_000,
-            version: None,
-            switchover: None,
-            failover: None,
-            hold: None,
-        },
-    );
+    let mut object = MailStore::new("mail-1", MailStoreSpec::at("pdsa2"));
     object.metadata.uid = Some("uid".into());
     let installation = installation("pdsa1");
     let store = Store::of(&object, &installation).unwrap();

@@ -72,6 +72,22 @@ pub struct MailStoreSpec {
     pub hold: Option<Hold>,
 }
 
+impl MailStoreSpec {
+    /// Mail, first at this site, with nothing asked of it.
+    pub fn at(preferred_site: impl Into<String>) -> Self {
+        Self {
+            usage: StoreUse::Mail,
+            preferred_site: preferred_site.into(),
+            storage: Storage::default(),
+            capacity: default_capacity(),
+            version: None,
+            switchover: None,
+            failover: None,
+            hold: None,
+        }
+    }
+}
+
 /// A planned switchover: nothing stored is lost, or it does not happen.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(

@@ -3,24 +3,12 @@
 use super::*;
 use crate::conditions::is_true;
 use crate::mail_store::engine::Engines;
-use govuc_api::{MailStoreSpec, Storage, StoreUse};
+use govuc_api::MailStoreSpec;
 use govuc_wire::status::Replication;
 use rstest::rstest;
 
 pub fn object() -> MailStore {
-    let mut object = MailStore::new(
-        "mail-1",
-        MailStoreSpec {
-            usage: StoreUse::Mail,
-            preferred_site: "pdsa1".into(),
-            storage: Storage::default(),
-            capacity: 1,
-            version: None,
-            switchover: None,
-            failover: None,
-            hold: None,
-        },
-    );
+    let mut object = MailStore::new("mail-1", MailStoreSpec::at("pdsa1"));
     object.metadata.generation = Some(2);
     object
 }
@@ -132,21 +120,9 @@ fn the_primary_is_whose_gate_is_open_under_the_highest_term() {
 
 #[test]
 fn a_follower_is_ready_and_asks_the_primary_about_replication() {
-    let Copies { own, peer, .. } = well();
-    let copies = Copies {
-        pod_ready: true,
-        own: peer,
-        peer: own,
-        listed: None,
-        switchover: None,
-        preferred_site: None,
-        held: Held::default(),
-        version: None,
-        withheld: None,
-        failover: None,
-        hold: None,
-        recorded: None,
-    };
+    let mut copies = well();
+    std::mem::swap(&mut copies.own, &mut copies.peer);
+    copies.listed = None;
     let status = said(copies);
     assert!(is_true(&status.conditions, types::READY));
     assert!(is_true(&status.conditions, types::REPLICATED));
