@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use futures::{StreamExt, stream};
 use govuc_api::{CopyState, MailStore, MailStoreStatus, PLATFORM, Platform, RolesMode, StoreCopy};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
@@ -10,7 +11,10 @@ use kube::{
 };
 use serde::Serialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    signal,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use super::{
@@ -19,6 +23,8 @@ use super::{
 };
 
 const POLL: Duration = Duration::from_millis(250);
+/// Stores on their way at a time.
+const AT_ONCE: usize = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -60,6 +66,13 @@ pub struct Wish<'a> {
     pub to: &'a str,
     /// The guards are given this long to begin.
     pub begin: Duration,
+}
+
+/// Where what was asked for is.
+pub enum Course<S, T> {
+    /// As far as was said; what is said anew is told.
+    GoesOn(S),
+    Ended(T),
 }
 
 impl Shown<'_> {
@@ -178,7 +191,7 @@ pub fn operation(kind: &str) -> String {
 }
 
 /// Writes what is asked into the store's spec.
-pub async fn ask(context: &Context, store: &MailStore, wish: &Wish<'_>) -> Result<(), kube::Error> {
+async fn ask(context: &Context, store: &MailStore, wish: &Wish<'_>) -> Result<(), kube::Error> {
     let stores: Api<MailStore> = Api::all(context.client.clone());
     let body = json!({
         "apiVersion": MailStore::api_version(&()),
@@ -198,24 +211,47 @@ pub async fn ask(context: &Context, store: &MailStore, wish: &Wish<'_>) -> Resul
         .map(drop)
 }
 
-/// Looks at the store until `look` has seen its end, or the time is over.
-pub async fn follow<T>(
+/// Asks for something and tells how it goes, until `look` has seen its end or the time is over: then what was said last.
+/// `look` sees nothing in a store that says nothing of the operation yet.
+pub async fn pursue<S: PartialEq, T>(
     context: &Context,
-    name: &str,
-    until: Instant,
-    mut look: impl FnMut(MailStore) -> Option<T>,
-) -> Option<T> {
+    store: &MailStore,
+    wish: &Wish<'_>,
+    timeout: Duration,
+    look: impl Fn(MailStore) -> Option<Course<S, T>>,
+    words: impl Fn(&S) -> String,
+) -> Result<Course<Option<S>, T>, kube::Error> {
+    let began = Instant::now();
+    ask(context, store, wish).await?;
+    let name = store.name_any();
+    let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
+    tell(&format!("asked for as {}", wish.operation));
     let stores: Api<MailStore> = Api::all(context.client.clone());
-    while Instant::now() < until {
+    let mut said = None;
+    while began.elapsed() < timeout {
         // An API server that does not answer for a moment has not forgotten it.
-        if let Ok(Some(store)) = stores.get_opt(name).await
-            && let Some(end) = look(store)
-        {
-            return Some(end);
+        if let Ok(Some(store)) = stores.get_opt(&name).await {
+            match look(store) {
+                Some(Course::Ended(end)) => return Ok(Course::Ended(end)),
+                Some(Course::GoesOn(now)) if said.as_ref() != Some(&now) => {
+                    tell(&words(&now));
+                    said = Some(now);
+                }
+                _ => {}
+            }
         }
         sleep(POLL).await;
     }
-    None
+    Ok(Course::GoesOn(said))
+}
+
+/// Does it for each, a few at a time. None when a person has interrupted that: what was asked for goes on.
+pub async fn each<F: Future>(doing: impl Iterator<Item = F>) -> Option<Vec<F::Output>> {
+    let all = stream::iter(doing).buffered(AT_ONCE).collect();
+    tokio::select! {
+        all = all => Some(all),
+        _ = signal::ctrl_c() => None,
+    }
 }
 
 pub fn tenths(span: Duration) -> f64 {

@@ -3,16 +3,15 @@
 use std::{fmt, time::Duration};
 
 use clap::{ArgGroup, Args};
-use futures::{StreamExt, stream};
 use govuc_api::{Agency, MailStore, SwitchoverState, SwitchoverStatus, conditions::types};
 use kube::{Api, ResourceExt};
 use serde::Serialize;
-use tokio::{signal, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     contexts::{self, Context},
     output::{self, Format},
-    stores::{self, Shown, Wish, missing, read, span, tenths},
+    stores::{self, Course, Shown, Wish, missing, read, span, tenths},
 };
 use crate::{conditions, controller::chain};
 
@@ -22,8 +21,6 @@ const UNDER_WAY: Duration = Duration::from_secs(50);
 /// The guards are given this long to begin, at least and at most.
 const BEGIN_LEAST: Duration = Duration::from_secs(15);
 const BEGIN_MOST: Duration = Duration::from_secs(60);
-/// Stores on their way at a time.
-const AT_ONCE: usize = 4;
 
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("stores").required(true).args(["store", "agency", "all"])))]
@@ -101,13 +98,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     stores::site_can_take(&context, &arguments.to).await?;
     let stores = chosen(&context, &arguments).await?;
     let operation = stores::operation("sw");
-    let all = stream::iter(stores.iter().cloned())
-        .map(|store| move_one(&context, &arguments, &operation, store))
-        .buffered(AT_ONCE)
-        .collect::<Vec<Receipt>>();
-    let receipts = tokio::select! {
-        receipts = all => receipts,
-        _ = signal::ctrl_c() => return Err(Error::Interrupted { operation }),
+    let moved = stores
+        .iter()
+        .map(|store| move_one(&context, &arguments, &operation, store));
+    let Some(receipts) = stores::each(moved).await else {
+        return Err(Error::Interrupted { operation });
     };
     let shown = Shown {
         format: arguments.output,
@@ -198,7 +193,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-async fn move_one(context: &Context, arguments: &Arguments, operation: &str, store: MailStore) -> Receipt {
+async fn move_one(context: &Context, arguments: &Arguments, operation: &str, store: &MailStore) -> Receipt {
     let began = Instant::now();
     let name = store.name_any();
     let receipt = |state, message: String| Receipt {
@@ -212,7 +207,7 @@ async fn move_one(context: &Context, arguments: &Arguments, operation: &str, sto
         seconds: tenths(began.elapsed()),
         message,
     };
-    if let Some(refusal) = refusal(&store, &arguments.to) {
+    if let Some(refusal) = refusal(store, &arguments.to) {
         return receipt(SwitchoverState::Refused, refusal.to_string());
     }
     let wish = Wish {
@@ -225,39 +220,30 @@ async fn move_one(context: &Context, arguments: &Arguments, operation: &str, sto
             .saturating_sub(UNDER_WAY)
             .clamp(BEGIN_LEAST, BEGIN_MOST),
     };
-    if let Err(error) = stores::ask(context, &store, &wish).await {
-        return receipt(SwitchoverState::Refused, chain(&error));
-    }
-    let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
-    tell(&format!("asked for as {operation}"));
-    let mut said: Option<SwitchoverStatus> = None;
-    let end = stores::follow(context, &name, began + arguments.timeout, |store| {
+    let look = |store: MailStore| {
         let now = store.status?.switchover.filter(|now| now.id == operation)?;
-        if now.state.is_final() {
-            return Some(now);
-        }
-        if said.as_ref() != Some(&now) {
-            tell(&format!("{:?}: {}", now.state, now.message));
-            said = Some(now);
-        }
-        None
-    });
-    if let Some(end) = end.await {
-        return Receipt {
+        Some(match now.state.is_final() {
+            true => Course::Ended(now),
+            false => Course::GoesOn(now),
+        })
+    };
+    let words = |said: &SwitchoverStatus| format!("{:?}: {}", said.state, said.message);
+    match stores::pursue(context, store, &wish, arguments.timeout, look, words).await {
+        Err(error) => receipt(SwitchoverState::Refused, chain(&error)),
+        Ok(Course::Ended(end)) => Receipt {
             from: end.from,
             term: end.term,
             digest: end.digest,
             ..receipt(end.state, end.message)
-        };
-    }
-    let state = said.map_or(SwitchoverState::Pending, |said| said.state);
-    receipt(
-        state,
-        format!(
-            "it has not ended within {} s, and goes on",
-            arguments.timeout.as_secs()
+        },
+        Ok(Course::GoesOn(said)) => receipt(
+            said.map_or(SwitchoverState::Pending, |said| said.state),
+            format!(
+                "it has not ended within {} s, and goes on",
+                arguments.timeout.as_secs()
+            ),
         ),
-    )
+    }
 }
 
 impl fmt::Display for Receipt {

@@ -1,7 +1,5 @@
 //! The plugin, run as people run it.
 
-use std::process::{Command, Output};
-
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api,
@@ -9,18 +7,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::cluster::{api, client, example, installed, put, remove};
-
-fn govuc(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::{
+    cluster::{api, client, example, installed, put, remove},
+    plugin::{govuc, text},
+};
 
 #[tokio::test]
 async fn two_sites_are_connected_once_and_never_across_two_roots() {

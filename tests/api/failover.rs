@@ -1,31 +1,16 @@
 //! Who may decide that a store does without what only the lost site has, and what the plugin says before and after.
 
-use std::{
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
-
 use govuc_api::MailStore;
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLICANT, MOVER, RECOVERER, api, installed, put_as, remove, says};
-
-fn store(name: &str) -> Value {
-    json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
-        "spec": {"preferredSite": "pdsa1", "capacity": 10},
-    })
-}
+use crate::{
+    cluster::{APPLICANT, MOVER, RECOVERER, api, installed, put_as, remove, says},
+    plugin::{govuc, person, says_of_itself, store, store_that_is, text, wish},
+};
 
 fn force(name: &str, id: &str, to: &str) -> Value {
-    json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
-        "spec": {"failover": {"id": id, "to": to, "notAfter": "2026-11-24T00:00:00Z"}},
-    })
+    wish("failover", name, id, to)
 }
 
 #[tokio::test]
@@ -97,25 +82,9 @@ async fn no_failover_is_edited_and_none_goes_where_no_site_is() {
     );
 }
 
-fn govuc(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// As the operator of pdsa2 says it when pdsa1 was lost while alone.
 async fn lost(admin: &Client, name: &str) -> Api<MailStore> {
-    let file = store(name);
-    remove(admin, &file).await;
-    put_as(admin, "govuc", &file).await.unwrap();
-    let stores: Api<MailStore> = Api::all(admin.clone());
-    let status = json!({"status": {
+    let status = json!({
         "primary": "pdsa1",
         "sites": [
             {"name": "pdsa1", "volume": "a", "state": "Unknown"},
@@ -125,12 +94,8 @@ async fn lost(admin: &Client, name: &str) -> Api<MailStore> {
             "era": 1, "term": 4, "primary": "pdsa1", "leased": false, "volume": "a", "paired": false, "peerVolume": "b",
             "behindSince": "2026-11-24T00:09:00Z",
         },
-    }});
-    stores
-        .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
-        .await
-        .unwrap();
-    stores
+    });
+    store_that_is(admin, name, status).await
 }
 
 #[tokio::test]
@@ -162,13 +127,10 @@ async fn the_plugin_says_what_would_be_missing_and_does_nothing_before_a_person_
     }
     assert_eq!(stores.get("told-first").await.unwrap().spec.failover, None);
 
-    let served = json!({"status": {"sites": [
+    let served = json!({"sites": [
         {"name": "pdsa1", "volume": "a", "state": "Alone"}, {"name": "pdsa2", "volume": "b", "state": "Follower"},
-    ]}});
-    stores
-        .patch_status("told-first", &PatchParams::default(), &Patch::Merge(&served))
-        .await
-        .unwrap();
+    ]});
+    says_of_itself(&stores, "told-first", served).await;
     let refused = with(&["--force", "--yes"]);
     assert_eq!(refused.status.code(), Some(1));
     let message = text(&refused.stderr);
@@ -183,39 +145,27 @@ async fn the_plugin_says_what_would_be_missing_and_does_nothing_before_a_person_
 async fn the_plugin_follows_a_failover_to_its_receipt() {
     let admin = installed(None).await;
     let stores = lost(&admin, "followed").await;
-    let operator = async {
-        let asked = loop {
-            if let Some(asked) = stores.get("followed").await.unwrap().spec.failover {
-                break asked;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
-        let done = json!({"status": {"failover": {
-            "id": asked.id, "state": "Done", "from": "pdsa1", "to": asked.to, "era": 2, "term": 5,
+    let words = &[
+        "failover",
+        "followed",
+        "--force",
+        "--yes",
+        "--to",
+        "pdsa2",
+        "--context",
+        "pdsa1",
+        "-o",
+        "json",
+    ];
+    let asked = |store: &MailStore| store.spec.failover.as_ref().map(|failover| failover.id.clone());
+    let person = person(&stores, "followed", words, asked, |id| {
+        json!({"failover": {
+            "id": id, "state": "Done", "from": "pdsa1", "to": "pdsa2", "era": 2, "term": 5,
             "lacks": {"extent": "Changes", "message": "what pdsa1 has stored"},
             "passedOver": {"site": "pdsa1", "volume": "a", "term": 4},
-        }}});
-        stores
-            .patch_status("followed", &PatchParams::default(), &Patch::Merge(&done))
-            .await
-            .unwrap();
-    };
-    let person = tokio::task::spawn_blocking(|| {
-        govuc(&[
-            "failover",
-            "followed",
-            "--force",
-            "--yes",
-            "--to",
-            "pdsa2",
-            "--context",
-            "pdsa1",
-            "-o",
-            "json",
-        ])
-    });
-    let (person, ()) = tokio::join!(person, operator);
-    let person = person.unwrap();
+        }})
+    })
+    .await;
     assert!(person.status.success(), "{}", text(&person.stderr));
     let before = text(&person.stderr);
     assert!(

@@ -1,31 +1,16 @@
 //! Who may decide that a site serves though the roles' etcd does not answer it, and what the plugin says before and after.
 
-use std::{
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
-
 use govuc_api::MailStore;
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLICANT, MOVER, RECOVERER, api, installed, put_as, remove, says};
-
-fn store(name: &str) -> Value {
-    json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
-        "spec": {"preferredSite": "pdsa1", "capacity": 10},
-    })
-}
+use crate::{
+    cluster::{APPLICANT, MOVER, RECOVERER, api, installed, put_as, remove, says},
+    plugin::{govuc, person, says_of_itself, store, store_that_is, text, wish},
+};
 
 fn hold(name: &str, id: &str, to: &str) -> Value {
-    json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
-        "spec": {"hold": {"id": id, "to": to, "notAfter": "2026-11-24T00:00:00Z"}},
-    })
+    wish("hold", name, id, to)
 }
 
 #[tokio::test]
@@ -76,35 +61,8 @@ async fn no_hold_is_edited_and_none_is_where_no_site_is() {
     );
 }
 
-fn govuc(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-async fn says_of_itself(stores: &Api<MailStore>, name: &str, status: Value) {
-    stores
-        .patch_status(
-            name,
-            &PatchParams::default(),
-            &Patch::Merge(&json!({"status": status})),
-        )
-        .await
-        .unwrap();
-}
-
 /// As the operator of pdsa1 says it when pdsa1 is cut off from everything.
 async fn cut_off(admin: &Client, name: &str) -> Api<MailStore> {
-    let file = store(name);
-    remove(admin, &file).await;
-    put_as(admin, "govuc", &file).await.unwrap();
-    let stores: Api<MailStore> = Api::all(admin.clone());
     let status = json!({
         "primary": "pdsa2",
         "sites": [
@@ -116,8 +74,7 @@ async fn cut_off(admin: &Client, name: &str) -> Api<MailStore> {
             "behindSince": "2026-11-24T00:09:00Z",
         },
     });
-    says_of_itself(&stores, name, status).await;
-    stores
+    store_that_is(admin, name, status).await
 }
 
 #[tokio::test]
@@ -159,39 +116,26 @@ async fn the_plugin_says_what_is_at_risk_and_does_nothing_before_a_person_has_ag
     assert_eq!(stores.get("warned-first").await.unwrap().spec.hold, None);
 }
 
-/// Runs the plugin, with an operator that says this once it is asked for something.
-async fn person(name: &'static str, status: impl Fn(&str) -> Value) -> Output {
-    let admin = installed(None).await;
-    let stores = cut_off(&admin, name).await;
-    let operator = async {
-        let asked = loop {
-            if let Some(asked) = stores.get(name).await.unwrap().spec.hold {
-                break asked;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
-        says_of_itself(&stores, name, status(&asked.id)).await;
-    };
-    let person = tokio::task::spawn_blocking(move || {
-        govuc(&[
-            "hold",
-            name,
-            "--yes",
-            "--to",
-            "pdsa1",
-            "--context",
-            "pdsa1",
-            "-o",
-            "json",
-        ])
-    });
-    let (person, ()) = tokio::join!(person, operator);
-    person.unwrap()
+fn asked(store: &MailStore) -> Option<String> {
+    store.spec.hold.as_ref().map(|hold| hold.id.clone())
 }
 
 #[tokio::test]
 async fn the_plugin_waits_until_the_site_serves() {
-    let person = person("waited-for", |id| {
+    let admin = installed(None).await;
+    let stores = cut_off(&admin, "waited-for").await;
+    let words = &[
+        "hold",
+        "waited-for",
+        "--yes",
+        "--to",
+        "pdsa1",
+        "--context",
+        "pdsa1",
+        "-o",
+        "json",
+    ];
+    let person = person(&stores, "waited-for", words, asked, |id| {
         json!({
             "hold": {"id": id, "state": "Held", "to": "pdsa1", "message": "pdsa1 serves without the roles' etcd"},
             "sites": [
@@ -210,8 +154,24 @@ async fn the_plugin_waits_until_the_site_serves() {
 
 #[tokio::test]
 async fn the_plugin_says_why_a_site_does_not_serve() {
-    let person = person(
+    let admin = installed(None).await;
+    let stores = cut_off(&admin, "in-vain").await;
+    let words = &[
+        "hold",
         "in-vain",
+        "--yes",
+        "--to",
+        "pdsa1",
+        "--context",
+        "pdsa1",
+        "-o",
+        "json",
+    ];
+    let person = person(
+        &stores,
+        "in-vain",
+        words,
+        asked,
         |id| json!({"hold": {"id": id, "state": "Refused", "to": "pdsa1", "message": "the roles' etcd answers"}}),
     )
     .await;

@@ -14,5 +14,6 @@ mod failover;
 mod hold;
 mod mailbox_policy;
 mod maintenance;
+mod plugin;
 mod roles;
 mod switchover;

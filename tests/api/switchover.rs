@@ -3,20 +3,13 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLICANT, MOVER, api, installed, put, put_as, remove, says};
-
-fn store(name: &str) -> Value {
-    json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
-        "spec": {"preferredSite": "pdsa1", "capacity": 10},
-    })
-}
+use crate::{
+    cluster::{APPLICANT, MOVER, api, installed, put, put_as, remove, says},
+    plugin::{store, wish},
+};
 
 fn move_to(name: &str, id: &str, to: &str) -> Value {
-    json!({
-        "apiVersion": "1govuc.gov.my/v1alpha1", "kind": "MailStore", "metadata": {"name": name},
-        "spec": {"switchover": {"id": id, "to": to, "notAfter": "2026-11-24T00:00:00Z"}},
-    })
+    wish("switchover", name, id, to)
 }
 
 #[tokio::test]

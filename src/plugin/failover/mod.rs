@@ -6,24 +6,21 @@ mod receipt;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use futures::{StreamExt, stream};
-use govuc_api::{FailoverState, FailoverStatus, MailStore};
-use tokio::{signal, time::Instant};
+use govuc_api::{FailoverState, MailStore};
+use tokio::time::Instant;
 
 use self::{prospect::Prospect, receipt::Receipt};
 use super::{
     confirm,
     contexts::{self, Context},
     output::{self, Format},
-    stores::{self, Shown, Wish, copy, serves, span, tenths},
+    stores::{self, Course, Shown, Wish, copy, serves, span, tenths},
 };
 use crate::controller::chain;
 
 const MANAGER: &str = "govuc-failover";
 /// The guards are given this long to begin: a lost primary's lease has run out by then.
 const BEGIN: Duration = Duration::from_secs(60);
-/// Stores on their way at a time.
-const AT_ONCE: usize = 4;
 
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("stores").required(true).args(["store", "all"])))]
@@ -112,13 +109,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         confirm::by_typing(arguments.store.as_deref().unwrap_or(&arguments.to))?;
     }
     let operation = stores::operation("fo");
-    let all = stream::iter(&chosen)
-        .map(|(store, prospect)| force(&context, &arguments, &operation, store, prospect))
-        .buffered(AT_ONCE)
-        .collect::<Vec<Receipt>>();
-    let mut receipts = tokio::select! {
-        receipts = all => receipts,
-        _ = signal::ctrl_c() => return Err(Error::Interrupted { operation }),
+    let forced = chosen
+        .iter()
+        .map(|(store, prospect)| force(&context, &arguments, &operation, store, prospect));
+    let Some(mut receipts) = stores::each(forced).await else {
+        return Err(Error::Interrupted { operation });
     };
     receipts.extend(refused.iter().map(|(_, prospect)| {
         let message = prospect.refusal.clone().unwrap_or_default();
@@ -140,7 +135,6 @@ async fn force(
     prospect: &Prospect,
 ) -> Receipt {
     let began = Instant::now();
-    let name = &prospect.store;
     let receipt = |state, message: String| Receipt {
         seconds: tenths(began.elapsed()),
         ..Receipt::of(prospect, operation, state, message)
@@ -152,25 +146,16 @@ async fn force(
         to: &arguments.to,
         begin: BEGIN,
     };
-    if let Err(error) = stores::ask(context, store, &wish).await {
-        return receipt(FailoverState::Refused, chain(&error));
-    }
-    let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
-    tell(&format!("asked for as {operation}"));
-    let mut said: Option<FailoverStatus> = None;
-    let end = stores::follow(context, name, began + arguments.timeout, |store| {
+    let look = |store: MailStore| {
         let now = store.status?.failover.filter(|now| now.id == operation)?;
-        if now.state.is_final() {
-            return Some(now);
-        }
-        if said.as_ref() != Some(&now) {
-            tell(&now.message);
-            said = Some(now);
-        }
-        None
-    });
-    match end.await {
-        Some(end) => Receipt {
+        Some(match now.state.is_final() {
+            true => Course::Ended(now),
+            false => Course::GoesOn(now.message),
+        })
+    };
+    match stores::pursue(context, store, &wish, arguments.timeout, look, String::clone).await {
+        Err(error) => receipt(FailoverState::Refused, chain(&error)),
+        Ok(Course::Ended(end)) => Receipt {
             from: end.from,
             era: end.era,
             term: end.term,
@@ -178,12 +163,12 @@ async fn force(
             passed_over: end.passed_over,
             ..receipt(end.state, end.message)
         },
-        None => receipt(
+        Ok(Course::GoesOn(said)) => receipt(
             FailoverState::Pending,
             format!(
                 "it has not ended within {} s, and goes on. {}",
                 arguments.timeout.as_secs(),
-                said.map_or_else(String::new, |said| said.message)
+                said.unwrap_or_default()
             ),
         ),
     }

@@ -6,10 +6,9 @@ mod receipt;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use futures::{StreamExt, stream};
 use govuc_api::{CopyState, HoldState, HoldStatus, MailStore};
 use kube::ResourceExt;
-use tokio::{signal, time::Instant};
+use tokio::time::Instant;
 
 use self::{
     prospect::{Prospect, warning},
@@ -19,7 +18,7 @@ use super::{
     confirm,
     contexts::{self, Context},
     output::{self, Format},
-    stores::{self, Shown, Wish, copy, serves, span, tenths},
+    stores::{self, Course, Shown, Wish, copy, serves, span, tenths},
 };
 use crate::controller::chain;
 
@@ -27,8 +26,6 @@ const MANAGER: &str = "govuc-hold";
 /// The guard is given this long to begin: etcd has to have been silent for 15 s, and a guard that has just started, or has promised
 /// the other one not to take the store, waits for as long again.
 const BEGIN: Duration = Duration::from_secs(60);
-/// Stores on their way at a time.
-const AT_ONCE: usize = 4;
 
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("stores").required(true).args(["store", "all"])))]
@@ -126,13 +123,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         confirm::by_typing(arguments.store.as_deref().unwrap_or(&arguments.to))?;
     }
     let operation = stores::operation("ho");
-    let all = stream::iter(&chosen)
-        .map(|(store, _)| hold(&context, &arguments, &operation, store))
-        .buffered(AT_ONCE)
-        .collect::<Vec<Receipt>>();
-    let mut receipts = tokio::select! {
-        receipts = all => receipts,
-        _ = signal::ctrl_c() => return Err(Error::Interrupted { operation }),
+    let held = chosen
+        .iter()
+        .map(|(store, _)| hold(&context, &arguments, &operation, store));
+    let Some(mut receipts) = stores::each(held).await else {
+        return Err(Error::Interrupted { operation });
     };
     receipts.extend(refused.iter().map(|(_, prospect)| Receipt {
         store: prospect.store.clone(),
@@ -160,7 +155,7 @@ fn tell_risk(prospects: &[&Prospect]) {
 
 async fn hold(context: &Context, arguments: &Arguments, operation: &str, store: &MailStore) -> Receipt {
     let began = Instant::now();
-    let name = &store.name_any();
+    let name = store.name_any();
     let receipt = |state, serves, message: String| Receipt {
         store: name.clone(),
         operation: operation.to_owned(),
@@ -177,40 +172,30 @@ async fn hold(context: &Context, arguments: &Arguments, operation: &str, store: 
         to: &arguments.to,
         begin: BEGIN,
     };
-    if let Err(error) = stores::ask(context, store, &wish).await {
-        return receipt(HoldState::Refused, false, chain(&error));
+    let look = |store: MailStore| {
+        let now = store.status.as_ref()?.hold.clone();
+        let now = now.filter(|now| now.id == operation)?;
+        Some(match ended(&store, &now) {
+            Some(serves) => Course::Ended((now, serves)),
+            None => Course::GoesOn(now),
+        })
+    };
+    let words = |said: &HoldStatus| said.message.clone();
+    match stores::pursue(context, store, &wish, arguments.timeout, look, words).await {
+        Err(error) => receipt(HoldState::Refused, false, chain(&error)),
+        Ok(Course::Ended((end, serves))) => receipt(end.state, serves, end.message),
+        Ok(Course::GoesOn(said)) => {
+            let (state, message) = said.map_or((HoldState::Pending, String::new()), |said| {
+                (said.state, said.message)
+            });
+            let seconds = arguments.timeout.as_secs();
+            receipt(
+                state,
+                false,
+                format!("it does not serve after {seconds} s, and goes on. {message}"),
+            )
+        }
     }
-    let tell = |what: &str| eprintln!("{:>6.1} s  {name}: {what}", began.elapsed().as_secs_f64());
-    tell(&format!("asked for as {operation}"));
-    let mut said: Option<HoldStatus> = None;
-    let end = stores::follow(context, name, began + arguments.timeout, |store| {
-        let now = store.status.as_ref()?.hold.clone()?;
-        if now.id != operation {
-            return None;
-        }
-        if let Some(serves) = ended(&store, &now) {
-            return Some((now, serves));
-        }
-        if said.as_ref() != Some(&now) {
-            tell(&now.message);
-            said = Some(now);
-        }
-        None
-    });
-    if let Some((end, serves)) = end.await {
-        return receipt(end.state, serves, end.message);
-    }
-    let (state, message) = said.map_or((HoldState::Pending, String::new()), |said| {
-        (said.state, said.message)
-    });
-    receipt(
-        state,
-        false,
-        format!(
-            "it does not serve after {} s, and goes on. {message}",
-            arguments.timeout.as_secs()
-        ),
-    )
 }
 
 /// Whether the site serves, once that is known: a hold that was begun is no engine that runs.
