@@ -65,6 +65,14 @@ impl Site {
         }
     }
 
+    /// The data centre that is not this one.
+    pub fn other(self) -> Site {
+        match self {
+            Site::Pdsa1 => Site::Pdsa2,
+            Site::Pdsa2 | Site::Witness => Site::Pdsa1,
+        }
+    }
+
     pub fn is_data_centre(self) -> bool {
         self != Site::Witness
     }
@@ -95,6 +103,11 @@ impl std::str::FromStr for Site {
             .find(|site| site.name() == text)
             .ok_or_else(|| UnknownLine(text.to_owned()))
     }
+}
+
+impl Line {
+    /// The one between the two data centres; both still reach the witness without it.
+    pub const BETWEEN_SITES: Line = Line::Between(Site::Pdsa1, Site::Pdsa2);
 }
 
 impl fmt::Display for Line {

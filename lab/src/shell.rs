@@ -29,7 +29,7 @@ pub enum Error {
     #[error(
         "store {store} has no pod at {site}; `kubectl --context {site} describe mailstore {store}` says why, and \
          `cargo lab shell {} store {store}` opens its other copy",
-        other(*.site)
+        .site.other()
     )]
     NoPod { site: Site, store: String },
     #[error(
@@ -112,14 +112,6 @@ fn obstacle(site: Site, store: &str, stores: Vec<String>, phase: &str) -> Result
         "" => Err(Error::NoPod { site, store }),
         RUNNING => Ok(()),
         _ => Err(Error::NotRunning { site, store, phase }),
-    }
-}
-
-fn other(site: Site) -> Site {
-    if site == Site::Pdsa1 {
-        Site::Pdsa2
-    } else {
-        Site::Pdsa1
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_imap::{Client, Session};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -80,6 +81,19 @@ impl Door {
                 user: login.user.to_owned(),
                 answer: error.to_string(),
             })
+    }
+
+    /// Waits until somebody gets in by it: a door that was shut, or whose site was lost, opens a moment later.
+    pub async fn opens(&self, login: Login<'_>, limit: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while let Err(error) = self.imap(login).await {
+            if start.elapsed() > limit {
+                let told = format!("nobody gets in by {} within {limit:?}", self.name);
+                return Err(anyhow::Error::new(error).context(told));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(())
     }
 
     /// An IMAP connection before login.

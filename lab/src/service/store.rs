@@ -25,12 +25,30 @@ pub async fn primary(service: &Service, store: &str) -> anyhow::Result<String> {
     Ok(primary.context("the store has no primary")?.to_owned())
 }
 
+/// Where a store is, and the other site.
+pub async fn sides(service: &Service, store: &str) -> anyhow::Result<(Site, Site)> {
+    let at: Site = primary(service, store).await?.parse()?;
+    ensure!(at.is_data_centre(), "{store} is at {at}");
+    Ok((at, at.other()))
+}
+
 /// `kubectl govuc switchover` in the cluster of `at`; gives the receipt.
 pub async fn switch_over(service: &Service, store: &str, to: Site, at: Site) -> anyhow::Result<String> {
+    decide(service, "switchover", store, (to, at), &[]).await
+}
+
+/// `kubectl govuc WHAT` of a store, in the cluster of `at`; gives the receipt.
+pub async fn decide(
+    service: &Service,
+    what: &'static str,
+    store: &str,
+    (to, at): (Site, Site),
+    more: &'static [&'static str],
+) -> anyhow::Result<String> {
     let (kubectl, store) = (service.kubectl.clone(), store.to_owned());
     let told = tokio::task::spawn_blocking(move || {
         let words = [
-            "switchover",
+            what,
             &store,
             "--to",
             to.name(),
@@ -39,7 +57,7 @@ pub async fn switch_over(service: &Service, store: &str, to: Site, at: Site) -> 
             "-o",
             "json",
         ];
-        kubectl.govuc(&words)
+        kubectl.govuc(&[&words, more].concat())
     });
     Ok(told.await??)
 }

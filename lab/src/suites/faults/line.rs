@@ -6,14 +6,12 @@ use anyhow::ensure;
 use nix::sys::signal::Signal;
 
 use super::doors::{Doors, Found};
-use super::observer::{Observer, other};
+use super::observer::Observer;
 use super::processes;
 use super::trial::{Seen, Trial};
 use crate::network::{Line, Site};
 use crate::{fault, site};
 
-/// The line between the two sites; both still reach the witness.
-const BETWEEN: Line = Line::Between(Site::Pdsa1, Site::Pdsa2);
 /// Longer than a lease: what holds for so long holds.
 const LASTING: Duration = Duration::from_secs(20);
 /// What the page allows where mail goes on alone.
@@ -31,7 +29,7 @@ pub async fn the_line_between_the_sites_is_cut(observer: &Observer) -> anyhow::R
     observer
         .trial("line", async |trial| {
             let start = Instant::now();
-            fault::change(&observer.service.lab, |faults| faults.cut(BETWEEN))?;
+            fault::change(&observer.service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
             goes_on_alone(trial, start).await
         })
         .await
@@ -44,7 +42,7 @@ pub async fn one_direction_of_the_line_is_cut(observer: &Observer) -> anyhow::Re
             let from = trial.before[0].site;
             let start = Instant::now();
             fault::change(&observer.service.lab, |faults| {
-                faults.cut_one_way(from, other(from))
+                faults.cut_one_way(from, from.other())
             })?;
             goes_on_alone(trial, start).await
         })
@@ -87,7 +85,7 @@ pub async fn the_witness_is_lost_and_the_line_is_cut(observer: &Observer) -> any
             let doors = Doors::of(&observer.service).await?;
             site::kill_program(lab, Site::Witness, site::witness::PROGRAM)?;
             let cut = Instant::now();
-            fault::change(lab, |faults| faults.cut(BETWEEN))?;
+            fault::change(lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
             tokio::time::sleep(DEADLINE + Duration::from_secs(3)).await;
             let silent = Instant::now();
             tokio::time::sleep(Duration::from_secs(10)).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use nix::sys::signal::Signal;
 
-use super::observer::{Observer, other};
+use super::observer::Observer;
 use super::processes;
 use super::silence::Silence;
 use super::trial::Seen;
@@ -35,13 +35,13 @@ pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<Se
             up::revive(&observer.service.lab, lost).await?;
             observer.whole().await?;
             ensure!(
-                observer.guards.holder(0) == held && held.is_some_and(|held| held.site == other(lost)),
+                observer.guards.holder(0) == held && held.is_some_and(|held| held.site == lost.other()),
                 "the revived site took the store back: {}",
                 observer.guards.sentence()
             );
             Ok(format!(
                 "{} served after {moved:.0} s, {again}, {lost} came back as follower",
-                other(lost)
+                lost.other()
             ))
         })
         .await
@@ -65,7 +65,7 @@ pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> an
             let again = trial.first_again(start, SITE).await?;
             Ok(format!(
                 "{} served after {moved:.0} s, {again}, {silent}",
-                other(frozen)
+                frozen.other()
             ))
         })
         .await

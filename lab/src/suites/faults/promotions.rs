@@ -65,7 +65,7 @@ pub async fn bench() -> anyhow::Result<()> {
             "not all stores are at one site: {}",
             guards.sentence()
         );
-        let other = super::observer::other(lost);
+        let other = lost.other();
         let start = Instant::now();
         site::machine(&lab, lost)?.kill()?;
         let mut promoted = Vec::new();

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use govuc_wire::names::MAIL_NAMESPACE;
 use nix::sys::signal::Signal;
 
-use super::observer::{Observer, other};
+use super::observer::Observer;
 use super::processes;
 use super::silence::Silence;
 use super::trial::Seen;
@@ -88,7 +88,7 @@ pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow:
             let again = trial.first_again(start, STORE).await?;
             Ok(format!(
                 "{} served after {moved:.0} s, {again}, {silent}",
-                other(site)
+                site.other()
             ))
         })
         .await
@@ -106,7 +106,7 @@ pub async fn the_primarys_pod_is_evicted(observer: &Observer) -> anyhow::Result<
             let moved = trial.moved(HAND_OVER).await?.as_secs_f64();
             tokio::time::sleep(AFTER).await;
             let again = trial.first_again(start, HAND_OVER).await?;
-            Ok(format!("{} served after {moved:.1} s, {again}", other(site)))
+            Ok(format!("{} served after {moved:.1} s, {again}", site.other()))
         })
         .await
 }
@@ -116,7 +116,7 @@ pub async fn the_followers_disk_is_emptied(observer: &Observer) -> anyhow::Resul
     observer
         .trial("emptied", async |trial| {
             let service = &observer.service;
-            let site = other(trial.before[0].site);
+            let site = trial.before[0].site.other();
             let pod = format!("{}-0", observer.stores[0]);
             let volume = volume(service, site, &pod)?;
             service.kubectl.run(site, &["cordon", site.name()])?;

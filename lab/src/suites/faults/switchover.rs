@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use super::observer::{Observer, other};
+use super::observer::Observer;
 use super::trial::Seen;
 use crate::service::store::switch_over;
 
@@ -17,7 +17,7 @@ pub async fn a_store_is_switched_over(observer: &Observer) -> anyhow::Result<See
     observer
         .trial("switchover", async |trial| {
             let from = trial.before[0].site;
-            let to = other(from);
+            let to = from.other();
             let start = Instant::now();
             switch_over(&observer.service, &observer.stores[0], to, from)
                 .await

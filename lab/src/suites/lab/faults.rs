@@ -14,7 +14,7 @@ use crate::{fault, site, up};
 
 pub async fn run(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
     let lab = bench.lab()?;
-    let between = Line::Between(Site::Pdsa1, Site::Pdsa2);
+    let between = Line::BETWEEN_SITES;
     report
         .check(
             "faults: a cut between two sites leaves both connected to the third",

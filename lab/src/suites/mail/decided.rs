@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use crate::network::{Line, Site};
-use crate::service::{Door, Service};
-
+use crate::service::Service;
 use crate::service::mail::{self, Message};
 use crate::service::people::{ALI, SITI};
-use crate::service::store::{in_step, object, primary, replicated};
+use crate::service::store::{decide, in_step, object, replicated, sides};
 use crate::{fault, site, up};
 
-const BETWEEN: Line = Line::Between(Site::Pdsa1, Site::Pdsa2);
 /// After this nobody who has neither etcd nor the follower has an open gate.
 const DEADLINE: Duration = Duration::from_secs(14);
 /// Two leases, an engine that starts twice, and two processors that run everything.
@@ -22,24 +20,15 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The witness is lost and the line is cut: nobody serves. A person has the last primary serve all the same, and what it stored
 /// is there when the line is back, at both sites.
 pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) -> anyhow::Result<String> {
-    let (store, here, there) = sides(service).await?;
+    let (store, here, there) = sides_in_step(service).await?;
     let (door, other_door) = (service.door(here).await?, service.door(there).await?);
     site::kill_program(&service.lab, Site::Witness, site::witness::PROGRAM)?;
-    fault::change(&service.lab, |faults| faults.cut(BETWEEN))?;
+    fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
     tokio::time::sleep(DEADLINE).await;
     let start = Instant::now();
-    let words = [
-        "hold",
-        &store,
-        "--to",
-        here.name(),
-        "--context",
-        here.name(),
-        "--yes",
-    ];
-    decide(service, &words).await?;
+    decide(service, "hold", &store, (here, here), &["--yes"]).await?;
     let held = start.elapsed().as_secs_f64();
-    open(&door, here).await?;
+    door.opens(ALI.login(), PATIENCE).await?;
     let stored = Message::new(SITI, ALI, "semasa dipegang")?;
     mail::send(&door, SITI, ALI, &stored).await?;
     mail::read(&door, ALI, &stored).await?;
@@ -52,8 +41,8 @@ pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) 
     let start = Instant::now();
     in_step(service, &store).await?;
     let whole = start.elapsed().as_secs_f64();
-    for (door, site) in [(&door, here), (&other_door, there)] {
-        open(door, site).await?;
+    for door in [&door, &other_door] {
+        door.opens(ALI.login(), PATIENCE).await?;
         mail::read(door, ALI, &stored).await?;
     }
     let start = Instant::now();
@@ -75,12 +64,12 @@ pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) 
 pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     service: &Service,
 ) -> anyhow::Result<String> {
-    let (store, lost, left) = sides(service).await?;
+    let (store, lost, left) = sides_in_step(service).await?;
     // Now: of a site that is lost nobody learns anything.
     let (lost_door, door) = (service.door(lost).await?, service.door(left).await?);
-    fault::change(&service.lab, |faults| faults.cut(BETWEEN))?;
+    fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
     replicated(service, &store, lost, "False").await?;
-    open(&lost_door, lost).await?;
+    lost_door.opens(ALI.login(), PATIENCE).await?;
     let missed = Message::new(SITI, ALI, "hanya di tapak yang hilang")?;
     mail::send(&lost_door, SITI, ALI, &missed).await?;
     mail::read(&lost_door, ALI, &missed).await?;
@@ -88,19 +77,9 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     fault::change(&service.lab, |faults| faults.heal(None))?;
 
     let start = Instant::now();
-    let words = [
-        "failover",
-        &store,
-        "--force",
-        "--to",
-        left.name(),
-        "--context",
-        left.name(),
-        "--yes",
-    ];
-    decide(service, &words).await?;
+    decide(service, "failover", &store, (left, left), &["--force", "--yes"]).await?;
     let forced = start.elapsed().as_secs_f64();
-    open(&door, left).await?;
+    door.opens(ALI.login(), PATIENCE).await?;
     let stored = Message::new(SITI, ALI, "selepas dipaksa")?;
     mail::send(&door, SITI, ALI, &stored).await?;
     mail::read(&door, ALI, &stored).await?;
@@ -117,8 +96,8 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     let merged = start.elapsed().as_secs_f64();
     in_step(service, &store).await?;
     let whole = start.elapsed().as_secs_f64();
-    for (door, site) in [(&door, left), (&lost_door, lost)] {
-        open(door, site).await?;
+    for door in [&door, &lost_door] {
+        door.opens(ALI.login(), PATIENCE).await?;
         for message in [&missed, &stored] {
             mail::read(door, ALI, message).await?;
         }
@@ -130,41 +109,11 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
 }
 
 /// A store in step, the site that has it, and the other one.
-async fn sides(service: &Service) -> anyhow::Result<(String, Site, Site)> {
-    let store = service.store_of(ALI).await?;
+async fn sides_in_step(service: &Service) -> anyhow::Result<(String, Site, Site)> {
     for person in [ALI, SITI] {
         in_step(service, &service.store_of(person).await?).await?;
     }
-    let name = primary(service, &store).await?;
-    Ok(match name == Site::Pdsa1.name() {
-        true => (store, Site::Pdsa1, Site::Pdsa2),
-        false => (store, Site::Pdsa2, Site::Pdsa1),
-    })
-}
-
-async fn decide(service: &Service, words: &[&str]) -> anyhow::Result<()> {
-    let kubectl = service.kubectl.clone();
-    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-    let told = tokio::task::spawn_blocking(move || {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        kubectl.govuc(&words)
-    });
-    told.await??;
-    Ok(())
-}
-
-/// Waits until people get in by it: a door that was shut, or whose site was lost, opens a moment later.
-async fn open(door: &Door, site: Site) -> anyhow::Result<()> {
-    let start = Instant::now();
-    loop {
-        match door.imap(ALI.login()).await {
-            Ok(_) => return Ok(()),
-            Err(error) if start.elapsed() > PATIENCE => {
-                return Err(
-                    anyhow::Error::new(error).context(format!("nobody gets in by the door of {site}"))
-                );
-            }
-            Err(_) => tokio::time::sleep(PERIOD).await,
-        }
-    }
+    let store = service.store_of(ALI).await?;
+    let (at, other) = sides(service, &store).await?;
+    Ok((store, at, other))
 }

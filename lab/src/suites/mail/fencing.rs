@@ -12,7 +12,7 @@ use crate::network::Site;
 use crate::service::Service;
 use crate::service::part::{self, Part};
 use crate::service::people::ALI;
-use crate::service::store;
+use crate::service::store::sides;
 
 /// An era and a term above any that the store has had.
 const LATER: (u64, u64) = (99, 1);
@@ -71,16 +71,6 @@ pub async fn higher_evidence_shuts_the_gate(service: &Service) -> anyhow::Result
         "a new session opened"
     );
     Ok(format!("the open session was cut; the guard answered {answer:?}"))
-}
-
-/// Where the store's primary is now, and where its follower.
-async fn sides(service: &Service, store: &str) -> anyhow::Result<(Site, Site)> {
-    let primary = store::primary(service, store).await?;
-    Ok(if primary == Site::Pdsa1.name() {
-        (Site::Pdsa1, Site::Pdsa2)
-    } else {
-        (Site::Pdsa2, Site::Pdsa1)
-    })
 }
 
 /// Dials the guard of `store` at `site` as the other site's `part`, and offers to sync. None: it hung up.

@@ -34,10 +34,7 @@ pub async fn the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_los
         .into_iter()
         .find(|site| lead(service, Site::Pdsa1).is_ok_and(|lead| lead == site.name()))
         .context("no site leads")?;
-    let left = match lost {
-        Site::Pdsa1 => Site::Pdsa2,
-        _ => Site::Pdsa1,
-    };
+    let left = lost.other();
     for person in [ALI, SITI] {
         in_step(service, &service.store_of(person).await?).await?;
     }
@@ -83,14 +80,7 @@ pub async fn the_other_site_leads_and_makes_a_mailbox_when_the_leads_site_is_los
     }
     ensure!(lead(service, left)? == left.name(), "{lost} took the lead back");
     let door = service.door(lost).await?;
-    let start = Instant::now();
-    while let Err(error) = door.imap(FARID.login()).await {
-        ensure!(
-            start.elapsed() < MADE,
-            "nobody gets in by the door of {lost}: {error:#}"
-        );
-        tokio::time::sleep(PERIOD).await;
-    }
+    door.opens(FARID.login(), MADE).await?;
     Ok(format!(
         "{left} led after {led:.0} s and had made the mailbox after {made:.0} s; {lost} came back and follows"
     ))

@@ -86,8 +86,7 @@ pub async fn only_the_site_with_the_witness_writes_roles(service: &Service) -> a
 pub async fn roles_are_written_while_the_sites_are_cut_from_each_other(
     service: &Service,
 ) -> anyhow::Result<String> {
-    let between = Line::Between(Site::Pdsa1, Site::Pdsa2);
-    fault::change(&service.lab, |faults| faults.cut(between))?;
+    fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
     let start = Instant::now();
     let wrote = loop {
         let wrote: Vec<&str> = Site::DATA_CENTRES

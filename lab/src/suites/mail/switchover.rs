@@ -14,7 +14,7 @@ use crate::fault;
 use crate::network::{Line, Site};
 use crate::service::mail::{self, Message};
 use crate::service::people::{ALI, SITI};
-use crate::service::store::{IN_STEP, in_step, object, primary, replicated, switch_over, term};
+use crate::service::store::{IN_STEP, in_step, object, primary, replicated, sides, switch_over, term};
 use crate::service::{Door, Person, Service};
 
 const PERIOD: Duration = Duration::from_millis(300);
@@ -87,7 +87,7 @@ pub async fn what_can_not_move_is_refused_and_stays(service: &Service) -> anyhow
     refused(nowhere.map_err(Into::into), "pdsa1 and pdsa2")?;
 
     fault::change(&service.lab, |faults| {
-        faults.cut(Line::Between(Site::Pdsa1, Site::Pdsa2));
+        faults.cut(Line::BETWEEN_SITES);
     })?;
     let behind = async {
         replicated(service, &store, from, "False").await?;
@@ -169,16 +169,6 @@ fn refused(outcome: anyhow::Result<String>, because: &str) -> anyhow::Result<()>
             Some(command::Error::Failed { stderr, .. }) if stderr.contains(because) => Ok(()),
             _ => Err(error.context(format!("it was refused for another reason than {because:?}"))),
         },
-    }
-}
-
-/// Where the store is, and the other site.
-async fn sides(service: &Service, store: &str) -> anyhow::Result<(Site, Site)> {
-    let at = primary(service, store).await?;
-    match at.as_str() {
-        "pdsa1" => Ok((Site::Pdsa1, Site::Pdsa2)),
-        "pdsa2" => Ok((Site::Pdsa2, Site::Pdsa1)),
-        other => bail!("{store} is at {other:?}"),
     }
 }
 

@@ -103,7 +103,7 @@ impl Observer {
             writers: 0,
         };
         let first = self.record.len();
-        let other = other(holder);
+        let other = holder.other();
         for (user, person) in PEOPLE.into_iter().enumerate() {
             let crowd = if user == 0 { CROWD } else { 1 };
             for _ in 0..crowd {
@@ -262,7 +262,7 @@ impl Observer {
         home: Site,
         stop: &CancellationToken,
     ) -> Client {
-        let doors = [home, other(home)]
+        let doors = [home, home.other()]
             .map(|site| (site, self.doors[&site].clone()))
             .into();
         Client {
@@ -283,15 +283,6 @@ impl Load {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.clients.join_next().await.is_some() {}
-    }
-}
-
-/// The data centre that is not this one.
-pub fn other(site: Site) -> Site {
-    if site == Site::Pdsa1 {
-        Site::Pdsa2
-    } else {
-        Site::Pdsa1
     }
 }
 
