@@ -228,6 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_is_the_own_operators_and_the_own_parts_may_see_it() {
+        assert_eq!(Purpose::of(Some(b"govuc-hold/1")), Some(Purpose::Hold));
+        assert_eq!(Purpose::Hold.admitted(&slot()), ["operator.pdsa1.govuc.internal"]);
+        assert_eq!(
+            Purpose::Status.admitted(&slot()),
+            [
+                "operator.pdsa1.govuc.internal",
+                "operator.pdsa2.govuc.internal",
+                "front-door.pdsa1.govuc.internal",
+                "mx.pdsa1.govuc.internal",
+                "submission.pdsa1.govuc.internal"
+            ]
+        );
+    }
+
+    #[test]
     fn clients_come_from_the_parts_of_either_site() {
         assert_eq!(
             Purpose::Lmtp.admitted(&slot()),

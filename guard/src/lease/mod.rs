@@ -258,6 +258,8 @@ impl Lease {
             self.roles
                 .put_want(&self.store, &want, replaced, timing::ATTEMPT)
                 .await?;
+        } else {
+            return Ok(());
         }
         tracing::warn!(era = era.0, "the store is asked for on account of a hold");
         Ok(())

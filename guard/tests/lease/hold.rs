@@ -14,6 +14,10 @@ const OPERATION: &str = "ho-1";
 impl World {
     /// As the operator of a site tells the guard at pdsa1. None when the guard does not talk to it.
     fn hold(&self, operator_at: &str, store: &str) -> Option<HoldAnswer> {
+        self.hold_at(&self.one, operator_at, store)
+    }
+
+    fn hold_at(&self, slot: &Slot, operator_at: &str, store: &str) -> Option<HoldAnswer> {
         let identity = [names::identity("operator", operator_at)];
         let order = HoldOrder {
             store: store.into(),
@@ -21,7 +25,7 @@ impl World {
             not_after: u64::MAX / 2,
         };
         self.runtime.block_on(async {
-            let dialled = self.one.dial(&self.authority, &identity, Some(tls::ALPN_HOLD));
+            let dialled = slot.dial(&self.authority, &identity, Some(tls::ALPN_HOLD));
             let mut stream = dialled.await.unwrap();
             preamble::write(&mut stream, &order).await.ok()?;
             preamble::read(&mut stream).await.ok()
@@ -100,6 +104,34 @@ fn what_was_stored_in_a_hold_outranks_who_took_the_store_meanwhile_whose_copy_is
     assert_eq!(holder(&world.state()), Some("pdsa1"));
     let merged = eventually("the merge", || world.state().merged);
     assert_eq!((merged.site.as_str(), merged.volume.0), ("pdsa2", taken.volume));
+}
+
+#[test]
+fn of_two_sites_that_were_both_held_one_takes_the_store_and_the_others_copy_is_merged() {
+    let mut world = World::held();
+    world.one.kill();
+    world.two.signal_alive(Signal::SIGCONT);
+    assert!(world.hold_at(&world.two, "pdsa2", STORE).unwrap().accepted);
+    world.two.wait_for_state(&world.authority, "Held");
+    world.one.start();
+    world.one.wait_for_state(&world.authority, "Held");
+    let volumes = [&world.one, &world.two].map(|slot| world.status(slot).volume);
+
+    world.etcd_is_back();
+    let merged = eventually("the merge", || world.records().state?.record.merged);
+    let [winner, lost] = match merged.site.as_str() {
+        "pdsa1" => [&mut world.two, &mut world.one],
+        _ => [&mut world.one, &mut world.two],
+    };
+    assert!(volumes.contains(&merged.volume.0));
+    assert!(lost.ended().success());
+    lost.start();
+    let paired = winner.wait_for_state(&world.authority, "Paired");
+    assert_eq!(paired.hold, hold(false));
+    assert!(volumes.contains(&paired.volume) && paired.volume != merged.volume.0);
+    let filled = lost.wait_for_state(&world.authority, "Follower");
+    assert!(!volumes.contains(&filled.volume));
+    assert_eq!(filled.hold, None);
 }
 
 #[test]

@@ -12,13 +12,17 @@ impl Machine {
         let Some(want) = reading.and_then(|reading| reading.want.clone()) else {
             return Vec::new();
         };
-        if self.tenure.is_none() || self.register.taken_up.as_ref() == Some(&want.operation) {
+        if self.tenure.is_none() {
             return Vec::new();
         }
         let era = self.highest.ballot.era;
         let forces = want.change == WantedChange::Force;
+        // Of a later era, so it can't have been taken up, whatever it is called: two sites may be held by one name.
         if forces && want.era > era && want.to == self.identity.peer {
             return self.gives_way();
+        }
+        if self.register.taken_up.as_ref() == Some(&want.operation) {
+            return Vec::new();
         }
         let paired_with = match &self.state {
             State::Paired(copy) => Some(copy.clone()),

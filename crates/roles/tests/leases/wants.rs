@@ -74,6 +74,16 @@ fn who_is_forced_away_shuts_its_gate_and_gives_the_lease_back() {
     paired().expect_read(&asked, &actions, State::Fenced);
 }
 
+/// As of two sites that were held by one operation.
+#[test]
+fn who_is_forced_away_by_a_name_that_it_knows_gives_way_all_the_same() {
+    let taken_up = Etcd::mine(my_paired_state()).wants(switchover(me()));
+    let mut slot = paired();
+    slot.read(&taken_up);
+    slot.read(&Etcd::mine(my_paired_state()).wants(force(peer())));
+    assert_eq!(*slot.machine.state(), State::Fenced);
+}
+
 #[test]
 fn who_was_forced_away_does_not_come_back_before_the_other() {
     let mut slot = paired();
