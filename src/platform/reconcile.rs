@@ -90,6 +90,10 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 
 /// One pass over Platform.
 pub async fn reconcile(platform: Arc<Platform>, context: Arc<Context>) -> Result<Action, Error> {
+    if platform.metadata.deletion_timestamp.is_some() {
+        // What is owned goes by itself, or is orphaned: whoever applied it again meanwhile would take it along.
+        return Ok(Action::await_change());
+    }
     let installation = Installation::of(&platform, context.site.as_str());
     let lead = context.lead(&platform);
     let made = match &installation {

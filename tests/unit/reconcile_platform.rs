@@ -8,10 +8,14 @@ use govuc_api::{
     conditions::{reasons, types},
 };
 use govuc_wire::names::SYSTEM_NAMESPACE;
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{Namespace, Secret},
-    networking::v1::NetworkPolicy,
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{Namespace, Secret},
+        networking::v1::NetworkPolicy,
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+    jiff::Timestamp,
 };
 
 use crate::fixtures::Site;
@@ -70,4 +74,16 @@ async fn an_operator_of_a_site_that_is_not_the_services_says_so_and_makes_nothin
             .any(|condition| condition.reason == reasons::SITE_UNKNOWN)
     );
     assert!(site.server.list::<Namespace>().is_empty());
+}
+
+/// As while the API server orphans what it owns: an owner put back would take that along.
+#[tokio::test]
+async fn a_platform_that_goes_is_left_alone() {
+    let site = Site::lead();
+    let mut platform: Platform = site.server.get(None, PLATFORM).unwrap();
+    platform.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    site.server.put(&platform);
+    site.server.writes();
+    pass(&site).await;
+    assert_eq!(site.server.writes(), Vec::<String>::new());
 }
