@@ -2,10 +2,11 @@
 
 use govuc_etcd::{
     Revision,
-    roles::{Reading, StoreRecords},
+    roles::{Reading, Replaced, StoreRecords},
 };
 use govuc_roles::{
-    record::{EraRecord, OperationId, Outcome, OutcomeRecord, Want},
+    Site, Term,
+    record::{Ended, EraRecord, OperationId, Outcome, OutcomeRecord, Want},
     timing::Timing,
 };
 use k8s_openapi::jiff::Timestamp;
@@ -28,11 +29,11 @@ pub enum Heard<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Step {
     /// Asks the guards, in the place of what was asked last.
-    Ask { want: Box<Want>, replaced: Revision },
+    Ask { want: Box<Want>, replaced: Replaced },
     /// The same, and raises the era that was last put at `expected`.
     Force {
         want: Box<Want>,
-        replaced: Revision,
+        replaced: Replaced,
         era: EraRecord,
         expected: Revision,
     },
@@ -53,6 +54,35 @@ impl Step {
 pub fn until(not_after: Timestamp, now: Timestamp) -> u64 {
     let until = not_after.as_second().min(now.as_second() + BEGIN_WITHIN);
     u64::try_from(until).unwrap_or_default()
+}
+
+/// How something that was asked ended, with who has the store; if anything was asked since, who had it before that.
+pub fn end(operation: &str, store: &StoreRecords) -> Option<Ended> {
+    let last = store.outcome.as_ref().map(|outcome| Ended {
+        outcome: outcome.record.clone(),
+        holder: holder(store),
+        term: store.state.as_ref().map_or(Term(0), |state| state.record.term),
+    });
+    last.into_iter()
+        .chain(store.ended.iter().cloned())
+        .find(|ended| ended.outcome.operation.0 == operation)
+}
+
+/// The site that took the store last; `None` after a hand-over that nobody has taken yet.
+pub fn holder(store: &StoreRecords) -> Option<Site> {
+    let state = store.state.as_ref()?;
+    Some(state.record.holder.as_ref()?.site.clone())
+}
+
+/// What was handed over and not taken yet: whatever is asked meanwhile, only who takes it can answer.
+pub fn is_on_its_way(store: &StoreRecords) -> Option<&OperationId> {
+    let outcome = store.outcome.as_ref()?;
+    let handed_over = outcome.record.outcome == Outcome::Done
+        && store
+            .state
+            .as_ref()
+            .is_some_and(|state| state.record.holder.is_none());
+    handed_over.then_some(&outcome.record.operation)
 }
 
 /// Whether it can no longer be under way: it was answered, or its time has run out.

@@ -155,14 +155,14 @@ impl Records {
     async fn carry_out(&self, step: &Step) -> Result<(), Error> {
         let Self { roles, store, .. } = self;
         match step {
-            Step::Ask { want, replaced } => roles.put_want(store, want, *replaced, LIMIT).await.map(drop),
+            Step::Ask { want, replaced } => roles.put_want(store, want, replaced, LIMIT).await.map(drop),
             Step::Force {
                 want,
                 replaced,
                 era,
                 expected,
             } => roles
-                .force(store, want, *replaced, era, *expected, LIMIT)
+                .force(store, want, replaced, era, *expected, LIMIT)
                 .await
                 .map(drop),
             Step::GiveUp { asked, outcome } => roles.answer_want(store, *asked, outcome, LIMIT).await,

@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    asked::{BEGIN_WITHIN, Heard, Step},
+    asked::{self, BEGIN_WITHIN, Heard, Step},
     switchover::{self, Known},
 };
 
@@ -60,7 +60,7 @@ pub fn next(
             );
         }
     };
-    if switchover::holder(reading).as_deref() == Some(preferred) {
+    if asked::holder(&reading.store).is_some_and(|holder| holder.as_str() == preferred) {
         return at(preferred, last);
     }
     if let Some((attempt, Time(finished))) =

@@ -150,14 +150,7 @@ async fn until_it_breaks(roles: &Roles, changed: &mpsc::Sender<StoreName>) -> Re
 }
 
 fn store_of(key: &str) -> Option<StoreName> {
-    match Key::parse(key)? {
-        Key::Era | Key::Lead | Key::LeadTerm | Key::Site(_) => None,
-        Key::State(store)
-        | Key::Lease(store)
-        | Key::Want(store)
-        | Key::Outcome(store)
-        | Key::Slot(store, _) => Some(store),
-    }
+    Key::parse(key)?.store().cloned()
 }
 
 /// Certificate, key and whom it trusts.

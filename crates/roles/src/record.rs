@@ -205,6 +205,22 @@ pub enum Outcome {
     Aborted,
 }
 
+/// `/govuc/stores/X/ended`: how earlier ones ended, newest first. The next that is asked takes the outcome's place, and may
+/// have its own before the operator that asked for this one has looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EndedRecord(pub Vec<Ended>);
+
+/// How something that was asked ended, and who had the store then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    #[serde(flatten)]
+    pub outcome: OutcomeRecord,
+    /// `None`: it was handed over, and nobody took it in time.
+    pub holder: Option<Site>,
+    pub term: Term,
+}
+
 /// `/govuc/stores/X/slots/SITE`: the copy a slot has now. Compared and swapped at each start, so that a volume restored
 /// from a snapshot is found out (R7).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -244,7 +244,7 @@ impl Lease {
             by: format!("the guard at {}, which was held", self.identity.site),
             not_after: unix_now() + INSISTENCE.as_secs(),
         };
-        let replaced = asked.map_or(Revision::ABSENT, |asked| asked.revision);
+        let replaced = found.replaced();
         let raised = EraRecord {
             era,
             cluster: known.record.cluster.clone(),
@@ -252,11 +252,11 @@ impl Lease {
         if known.record.era.0 + 1 == era.0 {
             let limit = timing::ATTEMPT;
             self.roles
-                .force(&self.store, &want, replaced, &raised, known.revision, limit)
+                .force(&self.store, &want, &replaced, &raised, known.revision, limit)
                 .await?;
         } else if known.record.era == era && asked.is_none_or(|asked| asked.record.not_after < unix_now()) {
             self.roles
-                .put_want(&self.store, &want, replaced, timing::ATTEMPT)
+                .put_want(&self.store, &want, &replaced, timing::ATTEMPT)
                 .await?;
         } else {
             return Ok(());

@@ -18,8 +18,8 @@ use std::{
 };
 
 use govuc_etcd::{
-    Etcd, Revision,
-    roles::{Roles, StoreRecords},
+    Etcd,
+    roles::{Replaced, Roles, StoreRecords},
     testbed::Testbed,
 };
 use govuc_roles::{
@@ -104,7 +104,12 @@ impl World {
 
     fn ask(&self, store: &StoreName, want: &Want) {
         let limit = Duration::from_secs(5);
-        let asked = self.roles.put_want(store, want, Revision::ABSENT, limit);
+        let before = self
+            .runtime
+            .block_on(self.roles.read(store, limit))
+            .unwrap()
+            .replaced();
+        let asked = self.roles.put_want(store, want, &before, limit);
         self.runtime.block_on(asked).unwrap();
     }
 
@@ -113,6 +118,7 @@ impl World {
         let store = StoreName::try_from(STORE).unwrap();
         let limit = Duration::from_secs(5);
         let before = self.runtime.block_on(self.roles.read(&store, limit)).unwrap();
+        let replaced = before.replaced();
         let read = before.era.unwrap();
         let era = EraRecord {
             era: Era(read.record.era.0 + 1),
@@ -128,7 +134,7 @@ impl World {
         };
         let asked = self
             .roles
-            .force(&store, &want, Revision::ABSENT, &era, read.revision, limit);
+            .force(&store, &want, &replaced, &era, read.revision, limit);
         self.runtime.block_on(asked).unwrap();
         want
     }

@@ -4,7 +4,7 @@ use govuc_api::{Failover, FailoverState, FailoverStatus};
 use govuc_etcd::{Revision, roles::Reading};
 use govuc_roles::{
     Era, Site,
-    record::{EraRecord, OperationId, Outcome, OutcomeRecord, StateRecord, Want, WantedChange},
+    record::{Ended, EraRecord, OperationId, Outcome, OutcomeRecord, StateRecord, Want, WantedChange},
 };
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
@@ -31,14 +31,12 @@ impl Course<'_> {
         let want_mine = want.filter(|want| mine(&want.record.operation));
         let era = want_mine.map(|want| want.record.era.0);
         let taken = state.filter(|state| self.is_taken(state, era));
-        if let Some(outcome) = &store.outcome
-            && mine(&outcome.record.operation)
-        {
-            return match (outcome.record.outcome, taken) {
+        if let Some(Ended { outcome, .. }) = asked::end(&self.asked.id, store) {
+            return match (outcome.outcome, taken) {
                 // A site that had to begin twice no longer knows what it was for.
                 (_, Some(state)) => self.done(state),
                 (Outcome::Done, None) => self.was_done(state),
-                (Outcome::Refused | Outcome::Aborted, None) => self.refused(outcome.record.message.clone()),
+                (Outcome::Refused | Outcome::Aborted, None) => self.refused(outcome.message),
             };
         }
         match (want_mine, want) {
@@ -54,10 +52,7 @@ impl Course<'_> {
                 );
                 self.refused(message)
             }
-            (None, _) => {
-                let replaced = want.map_or(Revision::ABSENT, |want| want.revision);
-                self.asks(reading, replaced)
-            }
+            (None, _) => self.asks(reading),
         }
     }
 
@@ -82,7 +77,7 @@ impl Course<'_> {
         self.goes_on(message)
     }
 
-    fn asks(mut self, reading: &Reading, replaced: Revision) -> Next {
+    fn asks(mut self, reading: &Reading) -> Next {
         let Time(not_after) = self.asked.not_after;
         if self.status.asked_at.is_some() {
             return self.ends(
@@ -127,7 +122,7 @@ impl Course<'_> {
         let message = format!("{} is told to take the store", self.asked.to);
         let step = Step::Force {
             want: Box::new(want),
-            replaced,
+            replaced: reading.replaced(),
             era: raised,
             expected: era.revision,
         };
@@ -207,7 +202,7 @@ fn number(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use govuc_etcd::roles::Versioned;
+    use govuc_etcd::roles::{Replaced, Versioned};
     use rstest::rstest;
     use serde_json::json;
 
@@ -275,7 +270,7 @@ mod tests {
             ("fo-1", "pdsa2", WantedChange::Force)
         );
         assert_eq!((want.era, era.era, era.cluster.as_str()), (Era(2), Era(2), "c"));
-        assert_eq!((*replaced, *expected), (Revision::ABSENT, Revision(1)));
+        assert_eq!((replaced, *expected), (&Replaced::default(), Revision(1)));
         let until = at("2026-11-24T00:00:30Z").as_second();
         assert_eq!(i64::try_from(want.not_after).unwrap(), until);
         let status = &first.status;
@@ -401,7 +396,10 @@ mod tests {
             matches!(
                 step,
                 Some(Step::Force {
-                    replaced: Revision(7),
+                    replaced: Replaced {
+                        want: Revision(7),
+                        ..
+                    },
                     ..
                 })
             ),

@@ -23,6 +23,7 @@ pub enum Key {
     Lease(StoreName),
     Want(StoreName),
     Outcome(StoreName),
+    Ended(StoreName),
     Slot(StoreName, Site),
 }
 
@@ -50,11 +51,25 @@ impl Key {
             "lease" => Key::Lease(store),
             "want" => Key::Want(store),
             "outcome" => Key::Outcome(store),
+            "ended" => Key::Ended(store),
             slot => Key::Slot(
                 store,
                 Site::try_from(slot.strip_prefix("slots/")?.to_owned()).ok()?,
             ),
         })
+    }
+
+    /// The store it tells of.
+    pub fn store(&self) -> Option<&StoreName> {
+        match self {
+            Key::Era | Key::Lead | Key::LeadTerm | Key::Site(_) => None,
+            Key::State(store)
+            | Key::Lease(store)
+            | Key::Want(store)
+            | Key::Outcome(store)
+            | Key::Ended(store)
+            | Key::Slot(store, _) => Some(store),
+        }
     }
 }
 
@@ -69,6 +84,7 @@ impl fmt::Display for Key {
             Key::Lease(store) => write!(f, "{STORES}{store}/lease"),
             Key::Want(store) => write!(f, "{STORES}{store}/want"),
             Key::Outcome(store) => write!(f, "{STORES}{store}/outcome"),
+            Key::Ended(store) => write!(f, "{STORES}{store}/ended"),
             Key::Slot(store, site) => write!(f, "{STORES}{store}/slots/{site}"),
         }
     }
@@ -91,6 +107,7 @@ mod tests {
             (Key::Lease(store()), "/govuc/stores/mail-1/lease"),
             (Key::Want(store()), "/govuc/stores/mail-1/want"),
             (Key::Outcome(store()), "/govuc/stores/mail-1/outcome"),
+            (Key::Ended(store()), "/govuc/stores/mail-1/ended"),
             (Key::Slot(store(), site), "/govuc/stores/mail-1/slots/pdsa1"),
         ] {
             assert_eq!(key.to_string(), text);

@@ -26,7 +26,7 @@ pub use self::{
     holders::{HeldBy, Holders, Known},
     key::{Key, PREFIX, prefix},
     lead::{LeadReading, LeadTaken},
-    reading::{All, Expected, Leased, Reading, StoreRecords, Versioned},
+    reading::{All, Expected, Leased, Reading, Replaced, StoreRecords, Versioned},
     register::{Registered, Registration},
 };
 use crate::{Answer, Compare, Error, Etcd, Found, KeyValue, Operation, Revision, Tried, Txn};

@@ -4,13 +4,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use govuc_roles::{
     Site, Term,
-    record::{EraRecord, LeadTermRecord, LeaseRecord, OutcomeRecord, SlotRecord, StateRecord, Want},
+    record::{
+        Ended, EndedRecord, EraRecord, LeadTermRecord, LeaseRecord, OutcomeRecord, SlotRecord, StateRecord,
+        Want,
+    },
     timing::Moment,
 };
 use serde::de::DeserializeOwned;
 
 use super::{Key, PREFIX, Roles, StoreName, decode, prefix};
 use crate::{Error, KeyValue, LeaseId, Operation, Revision};
+
+/// How many ends of earlier operations are kept. One is looked at within seconds of it, and an operation takes a second
+/// at least.
+const REMEMBERED: usize = 8;
 
 /// A record and when it was last put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub struct StoreRecords {
     pub lease: Option<Leased>,
     pub want: Option<Versioned<Want>>,
     pub outcome: Option<Versioned<OutcomeRecord>>,
+    /// How what was asked before that ended, newest first.
+    pub ended: Vec<Ended>,
     pub slots: BTreeMap<Site, Versioned<SlotRecord>>,
 }
 
@@ -66,11 +75,44 @@ pub struct Expected {
     pub era: Revision,
 }
 
+/// What somebody who asks has seen, and what of it is kept: it is refused when either has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// [`Revision::ABSENT`], the default, when nothing is asked, or was.
+    pub want: Revision,
+    pub outcome: Revision,
+    pub ended: EndedRecord,
+}
+
 impl Reading {
     pub fn expected(&self) -> Expected {
         Expected {
             state: revision(self.store.state.as_ref()),
             era: revision(self.era.as_ref()),
+        }
+    }
+
+    /// What gives way when something is asked, and what of it is kept.
+    pub fn replaced(&self) -> Replaced {
+        let store = &self.store;
+        let mut ended = store.ended.clone();
+        if let Some(Versioned { record, .. }) = &store.outcome {
+            let state = store.state.as_ref().map(|state| &state.record);
+            ended.retain(|earlier| earlier.outcome.operation != record.operation);
+            ended.insert(
+                0,
+                Ended {
+                    outcome: record.clone(),
+                    holder: state.and_then(|state| Some(state.holder.as_ref()?.site.clone())),
+                    term: state.map_or(Term(0), |state| state.term),
+                },
+            );
+            ended.truncate(REMEMBERED);
+        }
+        Replaced {
+            want: revision(store.want.as_ref()),
+            outcome: revision(store.outcome.as_ref()),
+            ended: EndedRecord(ended),
         }
     }
 
@@ -139,21 +181,14 @@ impl All {
                 // Who holds the lease of the lead is no business of a store's, nor what Platforms say.
                 Some(Key::Lead | Key::Site(_)) => {}
                 Some(Key::LeadTerm) => all.lead_term = lead_term(&found),
-                Some(
-                    key @ (Key::State(_) | Key::Lease(_) | Key::Want(_) | Key::Outcome(_) | Key::Slot(..)),
-                ) => all.add(key, &found),
+                Some(key) => all.add(key, &found),
             }
         }
         Ok(all)
     }
 
     fn add(&mut self, key: Key, found: &KeyValue) {
-        let (Key::State(store)
-        | Key::Lease(store)
-        | Key::Want(store)
-        | Key::Outcome(store)
-        | Key::Slot(store, _)) = &key
-        else {
+        let Some(store) = key.store() else {
             return;
         };
         let records = self
@@ -176,12 +211,20 @@ impl StoreRecords {
             Key::Lease(_) => self.lease = Some(leased(found)?),
             Key::Want(_) => self.want = Some(versioned(found)?),
             Key::Outcome(_) => self.outcome = Some(versioned(found)?),
+            Key::Ended(_) => self.ended = ended(found),
             Key::Slot(_, site) => {
                 self.slots.insert(site, versioned(found)?);
             }
         }
         Ok(())
     }
+}
+
+/// A spoilt one keeps no store from serving: what is told of the past is lost.
+fn ended(found: &KeyValue) -> Vec<Ended> {
+    decode::<EndedRecord>(found)
+        .inspect_err(|error| tracing::warn!(%error, "how earlier operations ended is not understood"))
+        .map_or_else(|_| Vec::new(), |EndedRecord(ended)| ended)
 }
 
 /// A spoilt one keeps no store from serving: who reads it goes on with what it knew.

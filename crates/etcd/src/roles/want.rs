@@ -4,43 +4,54 @@ use std::time::Duration;
 
 use govuc_roles::record::{EraRecord, OutcomeRecord, Want};
 
-use super::{Key, Roles, StoreName, delete, encode, holds, put, read, unchanged};
-use crate::{Error, Revision, Txn};
+use super::{Key, Replaced, Roles, StoreName, delete, encode, holds, put, read, unchanged};
+use crate::{Compare, Error, Operation, Revision, Txn};
 
 impl Roles {
-    /// Asks something of a store in the place of what was last asked at `replaced`; [`Revision::ABSENT`] when nothing is.
+    /// Asks something of a store in the place of what was last asked, and keeps how that ended.
     ///
     /// # Errors
-    /// [`Error::Refused`]: something else is asked.
+    /// [`Error::Refused`]: something else is asked, or has ended since.
     pub async fn put_want(
         &self,
         store: &StoreName,
         want: &Want,
-        replaced: Revision,
+        replaced: &Replaced,
         limit: Duration,
     ) -> Result<Revision, Error> {
-        self.swap(&Key::Want(store.clone()), want, replaced, limit).await
+        let key = Key::Want(store.clone());
+        let value = encode(&key, want)?;
+        let (compares, kept) = replaced.gives_way(store)?;
+        let txn = Txn {
+            compares,
+            then: vec![put(&key, value.clone()), kept],
+            otherwise: vec![read(&key)],
+        };
+        self.settle(&txn, limit, |found| holds(found, 0, &value)).await
     }
 
     /// Raises the era and asks something that is decided by that, all or nothing: whoever decided to take a store before,
     /// of which nothing was heard yet, is refused. `expected` is when the era was last put.
     ///
     /// # Errors
-    /// [`Error::Refused`]: something else is asked, or the era has been raised since.
+    /// [`Error::Refused`]: something else is asked, or has ended since, or the era has been raised since.
     pub async fn force(
         &self,
         store: &StoreName,
         want: &Want,
-        replaced: Revision,
+        replaced: &Replaced,
         era: &EraRecord,
         expected: Revision,
         limit: Duration,
     ) -> Result<Revision, Error> {
         let key = Key::Want(store.clone());
         let value = encode(&key, want)?;
+        let (mut compares, kept) = replaced.gives_way(store)?;
+        compares.push(unchanged(&Key::Era, expected));
+        let raised = put(&Key::Era, encode(&Key::Era, era)?);
         let txn = Txn {
-            compares: vec![unchanged(&key, replaced), unchanged(&Key::Era, expected)],
-            then: vec![put(&Key::Era, encode(&Key::Era, era)?), put(&key, value.clone())],
+            compares,
+            then: vec![raised, put(&key, value.clone()), kept],
             otherwise: vec![read(&key)],
         };
         self.settle(&txn, limit, |found| holds(found, 0, &value)).await
@@ -67,5 +78,13 @@ impl Roles {
         self.settle(&txn, limit, |found| holds(found, 0, &value))
             .await
             .map(drop)
+    }
+}
+
+impl Replaced {
+    fn gives_way(&self, store: &StoreName) -> Result<(Vec<Compare>, Operation), Error> {
+        let [want, outcome, ended] = [Key::Want, Key::Outcome, Key::Ended].map(|key| key(store.clone()));
+        let compares = vec![unchanged(&want, self.want), unchanged(&outcome, self.outcome)];
+        Ok((compares, put(&ended, encode(&ended, &self.ended)?)))
     }
 }

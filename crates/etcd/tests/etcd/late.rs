@@ -1,8 +1,8 @@
 //! Requests whose answer does not come, and that arrive when nobody waits for them any more.
 
 use govuc_etcd::{
-    Error, Etcd, Operation, Revision, Settings, Txn,
-    roles::{Registered, Registration, commitment},
+    Error, Etcd, Operation, Settings, Txn,
+    roles::{Registered, Registration, Replaced, commitment},
     testbed::Testbed,
 };
 use govuc_roles::Commitment;
@@ -137,7 +137,8 @@ async fn what_was_asked_and_registered_is_so_when_its_answer_was_lost() {
     let (roles, mail) = (begun(&by_line).await, store("mail-1"));
     line.hold().await;
     let asked = want("one", "pdsa2");
-    let asking = roles.put_want(&mail, &asked, Revision::ABSENT, LIMIT);
+    let nothing = Replaced::default();
+    let asking = roles.put_want(&mail, &asked, &nothing, LIMIT);
     let (put, ()) = tokio::join!(asking, lose_the_answer(&line));
     put.unwrap();
     let mut registration = Registration::new(mail.clone(), site("pdsa1"), copy("a", 1));

@@ -4,12 +4,12 @@ use std::{cell::Cell, time::Duration};
 
 use govuc_etcd::{
     Error, Etcd, Revision,
-    roles::{Registered, Registration, commitment},
+    roles::{Registered, Registration, Replaced, commitment},
     testbed::Testbed,
 };
 use govuc_roles::{
-    Commitment, Era, Transaction,
-    record::{Session, Want, WantedChange},
+    Commitment, Era, Term, Transaction,
+    record::{Ended, Session, Want, WantedChange},
     timing::Moment,
 };
 
@@ -129,11 +129,11 @@ async fn a_hand_over_frees_the_store_and_answers_what_was_asked() {
     let mine = claim("pdsa1", 1);
     let mut held = take(&roles, &mail, &mine).await.unwrap();
     let asked = roles
-        .put_want(&mail, &want("one", "pdsa2"), Revision::ABSENT, LIMIT)
+        .put_want(&mail, &want("one", "pdsa2"), &Replaced::default(), LIMIT)
         .await
         .unwrap();
     let second = roles
-        .put_want(&mail, &want("two", "pdsa2"), Revision::ABSENT, LIMIT)
+        .put_want(&mail, &want("two", "pdsa2"), &Replaced::default(), LIMIT)
         .await;
     assert!(matches!(second, Err(Error::Refused(_))), "{second:?}");
     let leaving = Transaction {
@@ -159,11 +159,19 @@ async fn an_answer_takes_away_only_what_it_answers() {
     let mine = claim("pdsa1", 1);
     let mut held = take(&roles, &mail, &mine).await.unwrap();
     let first = roles
-        .put_want(&mail, &want("one", "pdsa2"), Revision::ABSENT, LIMIT)
+        .put_want(&mail, &want("one", "pdsa2"), &Replaced::default(), LIMIT)
         .await
         .unwrap();
     roles
-        .put_want(&mail, &want("two", "pdsa2"), first, LIMIT)
+        .put_want(
+            &mail,
+            &want("two", "pdsa2"),
+            &Replaced {
+                want: first,
+                ..Replaced::default()
+            },
+            LIMIT,
+        )
         .await
         .unwrap();
     let answer = Transaction {
@@ -185,6 +193,35 @@ async fn an_answer_takes_away_only_what_it_answers() {
         (records.want, records.outcome.unwrap().record),
         (None, refused("two"))
     );
+}
+
+#[tokio::test]
+async fn how_something_ended_is_kept_when_the_next_is_asked_and_nothing_is_asked_past_an_unseen_end() {
+    let bed = Testbed::start(1).await;
+    let etcd = Etcd::connect(bed.settings(), LIMIT).await.unwrap();
+    let (roles, mail) = (begun(&etcd).await, store("mail-1"));
+    take(&roles, &mail, &claim("pdsa1", 1)).await.unwrap();
+    let mut kept = Vec::new();
+    for round in 0..10 {
+        let operation = format!("op-{round}");
+        let before = roles.read(&mail, LIMIT).await.unwrap().replaced();
+        let asking = want(&operation, "pdsa2");
+        let asked = roles.put_want(&mail, &asking, &before, LIMIT).await.unwrap();
+        roles
+            .answer_want(&mail, asked, &refused(&operation), LIMIT)
+            .await
+            .unwrap();
+        let unseen = roles
+            .put_want(&mail, &want("late", "pdsa2"), &before, LIMIT)
+            .await;
+        assert!(matches!(unseen, Err(Error::Refused(_))), "{unseen:?}");
+        let records = roles.read(&mail, LIMIT).await.unwrap().store;
+        assert_eq!(records.outcome.unwrap().record, refused(&operation));
+        let ended = |end: &Ended| (end.outcome.clone(), end.holder.clone(), end.term);
+        assert_eq!(records.ended.iter().map(ended).collect::<Vec<_>>(), kept);
+        kept.insert(0, (refused(&operation), Some(site("pdsa1")), Term(1)));
+        kept.truncate(8);
+    }
 }
 
 #[tokio::test]
@@ -222,7 +259,7 @@ async fn a_forced_failover_raises_the_era_and_refuses_whoever_decided_before() {
     };
     let expected = store::expected(&roles, &mail).await;
     roles
-        .force(&mail, &asked, Revision::ABSENT, &era(2), era_put, LIMIT)
+        .force(&mail, &asked, &Replaced::default(), &era(2), era_put, LIMIT)
         .await
         .unwrap();
     let after = roles.read(&mail, LIMIT).await.unwrap();
@@ -236,7 +273,7 @@ async fn a_forced_failover_raises_the_era_and_refuses_whoever_decided_before() {
     // Of another store, by whoever had read the era before: neither is done.
     let other = store("mail-2");
     let stale = roles
-        .force(&other, &asked, Revision::ABSENT, &era(2), era_put, LIMIT)
+        .force(&other, &asked, &Replaced::default(), &era(2), era_put, LIMIT)
         .await;
     assert!(matches!(stale, Err(Error::Refused(_))), "{stale:?}");
     assert_eq!(roles.read(&other, LIMIT).await.unwrap().store.want, None);
