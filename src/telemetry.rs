@@ -33,6 +33,7 @@ pub struct Metrics {
     durations: Family<KindLabels, Histogram>,
     leading: Gauge,
     members: Gauge,
+    sites_differ: Gauge,
     lead: Gauge,
     lead_known: Gauge,
     lead_term: Gauge,
@@ -91,6 +92,12 @@ impl Default for Metrics {
             "How many of the three members of the roles' etcd are there, while a majority can be asked from this site",
             members.clone(),
         );
+        let sites_differ = Gauge::default();
+        registry.register(
+            "sites_differ",
+            "1 while the two sites' Platforms are known to mean different services",
+            sites_differ.clone(),
+        );
         let (lead, lead_known, lead_term) = (Gauge::default(), Gauge::default(), Gauge::default());
         let lead_changes = Counter::default();
         registry.register(
@@ -125,6 +132,7 @@ impl Default for Metrics {
             durations,
             leading,
             members,
+            sites_differ,
         }
     }
 }
@@ -159,6 +167,10 @@ impl Metrics {
 
     pub fn members(&self, present: usize) {
         self.members.set(i64::try_from(present).unwrap_or(i64::MAX));
+    }
+
+    pub fn sites_differ(&self, differ: bool) {
+        self.sites_differ.set(differ.into());
     }
 
     /// Begins to count a reconcile, as `cancelled` unless [`Timer::end`] says otherwise.
@@ -238,12 +250,14 @@ mod tests {
         metrics.time("Agency").end("ok");
         drop(metrics.time("Agency"));
         metrics.members(2);
+        metrics.sites_differ(true);
         let text = metrics.text().unwrap();
         for line in [
             r#"govuc_writes_total{verb="apply",kind="Secret",outcome="ok"} 1"#,
             r#"govuc_reconciles_total{kind="Agency",outcome="ok"} 1"#,
             r#"govuc_reconciles_total{kind="Agency",outcome="cancelled"} 1"#,
             "govuc_roles_members 2",
+            "govuc_sites_differ 1",
         ] {
             assert!(text.contains(line), "{text}");
         }

@@ -109,8 +109,8 @@ pub enum Command {
     Demo,
     /// Run the tests: all suites, or those named.
     Test {
-        #[arg(value_enum)]
-        suites: Vec<crate::suites::Suite>,
+        #[command(flatten)]
+        choice: crate::suites::Choice,
     },
     /// Run what takes hours and write down every result; goes on where it was broken off.
     Campaign {

@@ -90,7 +90,7 @@ async fn run(Cli { lab: name, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Kubeconfig { user, group } => println!("{}", kubeconfig(&name, user, group)?),
         Command::Images { names } => stock::bring(&open()?, &names)?,
         Command::Demo => demo::demo(&name).await?,
-        Command::Test { suites } => return suites::run(&suites).await,
+        Command::Test { choice } => return suites::run(&choice).await,
         Command::Campaign { campaign } => suites::campaign(campaign).await?,
         Command::Bench { bench } => suites::bench(bench).await?,
         Command::ApiOnly { command } => return Ok(exit_code(api_only::beside(&command).await?)),

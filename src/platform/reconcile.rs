@@ -179,6 +179,11 @@ async fn make(
         (Some(etcd), Some(members)) if members.formed => agreement::tell(etcd, platform, site, now).await,
         _ => None,
     };
+    match told.as_ref().map(Told::agreement) {
+        // What was known stays, as in the status.
+        None | Some(Agreement::Unheard) => {}
+        Some(agreement) => context.metrics.sites_differ(agreement != Agreement::Same),
+    }
     let announced = announced::statuses(
         platform.spec.maintenance.as_ref(),
         &openings,

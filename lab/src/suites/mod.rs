@@ -94,8 +94,37 @@ pub async fn bench(bench: Bench) -> anyhow::Result<()> {
     }
 }
 
-/// Runs `suites`, or all that are run unasked, to the last line `N passed, N failed`.
-pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
+/// What of the tests is run.
+#[derive(Debug, clap::Args)]
+pub struct Choice {
+    #[arg(value_enum)]
+    suites: Vec<Suite>,
+    /// Of the suites mail and faults, only checks whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Begin with the lab of the suite as the last run left it, and leave it: for whoever writes a check
+    #[arg(long)]
+    keep: bool,
+}
+
+impl Choice {
+    /// # Errors
+    /// What can't be chosen so, for the user.
+    fn check(&self) -> anyhow::Result<()> {
+        let within = |suite: &Suite| matches!(suite, Suite::Mail | Suite::Faults);
+        let narrowed = self.only.is_some() || self.keep;
+        anyhow::ensure!(
+            !narrowed || !self.suites.is_empty() && self.suites.iter().all(within),
+            "--only and --keep are of the suites mail and faults. Remedy: cargo lab test mail --only TEXT"
+        );
+        Ok(())
+    }
+}
+
+/// Runs what is chosen, or all that is run unasked, to the last line `N passed, N failed`.
+pub async fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
+    choice.check()?;
+    let suites = &choice.suites;
     let mut suites = if suites.is_empty() {
         Suite::value_variants()
             .iter()
@@ -103,11 +132,11 @@ pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
             .filter(|suite| suite.is_run_unasked())
             .collect()
     } else {
-        suites.to_vec()
+        suites.clone()
     };
     suites.sort();
     suites.dedup();
-    let mut report = Report::default();
+    let mut report = choice.only.as_deref().map(Report::only).unwrap_or_default();
     for suite in suites {
         if let Some(obstacle) = suite.obstacle() {
             report.leave_out(&suite.name(), obstacle);
@@ -121,8 +150,8 @@ pub async fn run(suites: &[Suite]) -> anyhow::Result<ExitCode> {
             Suite::Api => cargo::api(&mut report).await?,
             Suite::Lab => lab::run(&mut report).await?,
             Suite::Engines => engines::run(&mut report)?,
-            Suite::Mail => mail::run(&mut report).await?,
-            Suite::Faults => faults::run(&mut report).await?,
+            Suite::Mail => mail::run(&mut report, choice.keep).await?,
+            Suite::Faults => faults::run(&mut report, choice.keep).await?,
         }
     }
     println!("{}", report.summary());

@@ -9,10 +9,33 @@ pub struct Report {
     passed: usize,
     failed: usize,
     left_out: Vec<String>,
+    /// What the names of checks are to contain.
+    only: Option<String>,
+    chosen: usize,
+    passed_over: usize,
 }
 
 impl Report {
-    /// Runs a check and prints how it went; true if it passed.
+    /// Of the checks, only those whose names contain this.
+    pub fn only(text: &str) -> Self {
+        Self {
+            only: Some(text.to_lowercase()),
+            ..Self::default()
+        }
+    }
+
+    /// As [`Report::check`], for what has to be there whichever checks are chosen.
+    pub async fn prepare(&mut self, name: &str, step: impl Future<Output = anyhow::Result<()>>) -> bool {
+        let start = Instant::now();
+        let result = step.await.map(|()| String::new());
+        self.tell(
+            name,
+            start.elapsed(),
+            result.map_err(|error| format!("{error:#}")),
+        )
+    }
+
+    /// Runs a check, if it is chosen, and prints how it went; true if it passed.
     pub async fn check(&mut self, name: &str, check: impl Future<Output = anyhow::Result<()>>) -> bool {
         self.observe(name, async { check.await.map(|()| String::new()) })
             .await
@@ -20,6 +43,11 @@ impl Report {
 
     /// As [`Report::check`], for a check that saw something worth telling.
     pub async fn observe(&mut self, name: &str, check: impl Future<Output = anyhow::Result<String>>) -> bool {
+        if !self.chooses(name) {
+            self.passed_over += 1;
+            return false;
+        }
+        self.chosen += 1;
         let start = Instant::now();
         let result = check.await.map_err(|error| format!("{error:#}"));
         self.tell(name, start.elapsed(), result)
@@ -54,16 +82,38 @@ impl Report {
         self.left_out.push(format!("left out: {what}: {why}"));
     }
 
+    fn chooses(&self, name: &str) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|text| name.to_lowercase().contains(text))
+    }
+
+    /// A choice that nothing fits is a failure too: whoever made it believes that something was tried.
     pub fn has_failures(&self) -> bool {
-        self.failed > 0
+        self.failed > 0 || self.chose_nothing()
+    }
+
+    fn chose_nothing(&self) -> bool {
+        self.only.is_some() && self.chosen == 0
     }
 
     /// What was left out, and the last line.
     pub fn summary(&self) -> String {
         let result = format!("{} passed, {} failed", self.passed, self.failed);
+        let only = self.only.as_ref().map(|text| match self.chosen {
+            0 => format!(
+                "no check's name contains {text:?}; there are {}",
+                self.passed_over
+            ),
+            _ => format!(
+                "left out: checks whose names do not contain {text:?}: {}",
+                self.passed_over
+            ),
+        });
         self.left_out
             .iter()
             .cloned()
+            .chain(only)
             .chain([result])
             .collect::<Vec<_>>()
             .join("\n")
@@ -124,5 +174,20 @@ mod tests {
             "left out: lab: it needs root\n41 passed, 1 failed"
         );
         assert!(report.has_failures());
+    }
+
+    #[tokio::test]
+    async fn only_what_is_chosen_runs_and_what_it_needs() {
+        let mut report = Report::only("Two at once");
+        assert!(report.prepare("people are Ready", async { Ok(()) }).await);
+        assert!(!report.check("mail is read", async { panic!("it ran") }).await);
+        assert!(report.has_failures(), "nothing was chosen yet");
+        assert!(report.summary().contains("no check's name contains"));
+        assert!(report.check("of two at once one is done", async { Ok(()) }).await);
+        assert!(!report.has_failures());
+        assert_eq!(
+            report.summary(),
+            "left out: checks whose names do not contain \"two at once\": 1\n2 passed, 0 failed"
+        );
     }
 }

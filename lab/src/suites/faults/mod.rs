@@ -76,16 +76,18 @@ const CAMPAIGN_ONLY: [&str; 3] = [
     "one direction of the line is cut",
 ];
 
-pub async fn run(report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
     let name: LabName = NAME.parse()?;
-    up::down(&name)?;
+    if !keep {
+        up::down(&name)?;
+    }
     let mut observer = None;
     let opened = async {
         observer = Some(open(&name).await?);
         Ok(())
     };
     let set_up = "both stores are paired, each at its preferred site";
-    report.check(set_up, opened).await;
+    report.prepare(set_up, opened).await;
     if let Some(observer) = observer {
         let chosen = faults()
             .into_iter()
@@ -97,7 +99,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
         let delivered = "everything that submission accepted has arrived";
         report.observe(delivered, observer.delivered()).await;
     }
-    up::down(&name)
+    if keep { Ok(()) } else { up::down(&name) }
 }
 
 /// Brings up the lab with the service in it, or what of it is not there, and waits until it is whole.

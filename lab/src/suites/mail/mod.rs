@@ -32,9 +32,11 @@ macro_rules! checks {
     };
 }
 
-pub async fn run(report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
     let name: LabName = "mail-test".parse()?;
-    up::down(&name)?;
+    if !keep {
+        up::down(&name)?;
+    }
     up::up(&name).await?;
     let lab = Lab::open(&name)?;
     let mut service = None;
@@ -45,7 +47,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
         Ok(())
     };
     report
-        .check("two agencies and their people are Ready at both sites", installed)
+        .prepare("two agencies and their people are Ready at both sites", installed)
         .await;
     if let Some(service) = service {
         checks!(
@@ -101,5 +103,5 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             ]
         );
     }
-    up::down(&name)
+    if keep { Ok(()) } else { up::down(&name) }
 }
