@@ -3,6 +3,7 @@
 mod admission;
 mod operator;
 mod rbac;
+mod reference;
 
 use std::collections::BTreeMap;
 
@@ -104,6 +105,17 @@ pub fn crds() -> Result<Vec<File>, Error> {
         })
     })
     .collect()
+}
+
+/// The reference of the kinds: names of files, and pages.
+pub fn reference() -> [(&'static str, String); 4] {
+    [
+        ("agency.md", Agency::crd()),
+        ("mailbox.md", Mailbox::crd()),
+        ("mailstore.md", MailStore::crd()),
+        ("platform.md", Platform::crd()),
+    ]
+    .map(|(name, crd)| (name, reference::page(&crd)))
 }
 
 /// Everything beside the kinds, in the order in which it is applied.
