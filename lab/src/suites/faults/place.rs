@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
-use super::observer::Observer;
+use super::observer::{Guards, Observer};
 use super::processes;
 use super::silence::Silence;
 use super::trial::Seen;
-use crate::network::Site;
-use crate::{site, up};
+use crate::network::{Line, Site};
+use crate::service::store::{decide, object};
+use crate::{fault, site, up};
 
 /// What the page allows for a whole site.
 const SITE: Duration = Duration::from_secs(60);
@@ -18,6 +20,8 @@ const SITE: Duration = Duration::from_secs(60);
 const STORE: Duration = Duration::from_secs(30);
 /// Where the page says 0 s: what commands take that wait for nothing but each other.
 const NONE: Duration = Duration::from_secs(3);
+/// For the copy that was passed over to come up, be read, and be brought.
+const MERGED: Duration = Duration::from_secs(240);
 /// Mail goes on for this long after it was taken over.
 const AFTER: Duration = Duration::from_secs(8);
 
@@ -42,6 +46,54 @@ pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<Se
             Ok(format!(
                 "{} served after {moved:.0} s, {again}, {lost} came back as follower",
                 lost.other()
+            ))
+        })
+        .await
+}
+
+/// A primary that has gone on alone is lost, and a person has the other site serve. What only the lost one has is not there
+/// until it is back and merged.
+pub async fn the_primarys_site_is_lost_while_alone_and_the_store_is_forced(
+    observer: &Observer,
+) -> anyhow::Result<Seen> {
+    observer
+        .trial("forced", async |trial| {
+            let (service, store) = (&observer.service, &observer.stores[0]);
+            let lost = trial.before[0].site;
+            let left = lost.other();
+            let merged = async || {
+                let status = object(service, store, left).await?["status"].clone();
+                anyhow::Ok(status["recorded"]["merged"].clone())
+            };
+            let earlier = merged().await?;
+            let cut = Instant::now();
+            fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
+            let alone = |guards: &Guards| guards.holder(0).is_some() && !guards.is_paired(0);
+            observer.guards.until("alone", STORE, alone).await?;
+            tokio::time::sleep(AFTER).await;
+            let start = Instant::now();
+            site::machine(&service.lab, lost)?.kill()?;
+            let only_there = trial.passes_over(cut);
+            ensure!(only_there > 0, "nothing was stored while {lost} was alone");
+            fault::change(&service.lab, |faults| faults.heal(None))?;
+            decide(service, "failover", store, (left, left), &["--force", "--yes"])
+                .await
+                .with_context(|| format!("force {store} to {left}"))?;
+            let moved = trial.moved(SITE).await?.as_secs_f64();
+            tokio::time::sleep(AFTER).await;
+            let again = trial.first_again(start, SITE).await?;
+            up::revive(&service.lab, lost).await?;
+            let revived = Instant::now();
+            while [&earlier, &Value::Null].contains(&&merged().await?) {
+                ensure!(
+                    revived.elapsed() < MERGED,
+                    "{left} does not say that what {lost} had is merged"
+                );
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Ok(format!(
+                "{only_there} stored at {lost} alone; {left} served after {moved:.0} s, {again}; merged {:.0} s after {lost} was up",
+                revived.elapsed().as_secs_f64()
             ))
         })
         .await

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::doors::{Doors, Found};
 use super::mend;
-use super::observer::record::{self, Entry, Holder};
+use super::observer::record::{self, Entry, Holder, PassedOver};
 use super::observer::{Load, Observer};
 use crate::service::witness;
 
@@ -33,6 +33,7 @@ pub struct Trial<'a> {
     load: Load,
     first: usize,
     figures: Mutex<Vec<Figure>>,
+    passed_over: Mutex<Option<PassedOver>>,
 }
 
 /// How a trial went that failed in nothing.
@@ -71,6 +72,7 @@ impl Observer {
             load,
             first,
             figures: Mutex::default(),
+            passed_over: Mutex::default(),
         };
         let seen = during(&trial).await;
         let mended = mend::everything(&self.service).await;
@@ -80,9 +82,16 @@ impl Observer {
         tokio::time::sleep(AROUND).await;
         let entries = trial.entries();
         let figures = trial.figures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let passed_over = trial
+            .passed_over
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         trial.load.stop().await;
         let kept = match &whole {
-            Ok(_) => self.verify(&self.record.since(first), &self.prefix(fault)).await,
+            Ok(_) => {
+                let (entries, prefix) = (self.record.since(first), self.prefix(fault));
+                self.verify(&entries, passed_over, &prefix).await
+            }
             Err(_) => Ok(()),
         };
         let mut wrong: Vec<String> = Vec::new();
@@ -175,6 +184,22 @@ impl Trial<'_> {
             );
         }
         Ok(())
+    }
+
+    /// What the first store's primary stored since `from` is nowhere else, and another copy takes its place. Gives how often
+    /// it stored something.
+    pub fn passes_over(&self, from: Instant) -> usize {
+        let passed_over = PassedOver {
+            store: 0,
+            from,
+            to: Instant::now(),
+        };
+        *self.passed_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(passed_over);
+        let entries = self.entries();
+        let stored = entries
+            .iter()
+            .filter(|entry| entry.is_stored() && passed_over.covers(entry));
+        stored.count()
     }
 
     /// Waits until the first store is open at another site than before.

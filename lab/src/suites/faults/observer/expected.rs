@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::record::{Change, Entry, Outcome};
+use super::record::{Change, Entry, Outcome, PassedOver};
 
 /// What a mailbox holds: for each folder its messages by Message-ID, each with whether it is flagged.
 pub type Found = BTreeMap<String, BTreeMap<String, bool>>;
@@ -65,15 +65,31 @@ struct Expected {
 }
 
 /// Compares what one user's clients were told with what the user finds. Nobody else changes these folders.
-pub fn findings<'a>(entries: impl IntoIterator<Item = &'a Entry>, found: &Found) -> BTreeSet<Finding> {
+pub fn findings<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+    passed_over: Option<PassedOver>,
+    found: &Found,
+) -> BTreeSet<Finding> {
     let mut expected = Expected::default();
     for entry in entries {
-        expected.take(&entry.change, entry.outcome);
+        if passed_over.is_some_and(|passed_over| passed_over.covers(entry)) {
+            expected.take_merged(&entry.change, entry.outcome);
+        } else {
+            expected.take(&entry.change, entry.outcome);
+        }
     }
     expected.compare(found)
 }
 
 impl Expected {
+    /// What only a copy had that was merged: a message is somewhere; where, and what else was done, is as at either copy.
+    fn take_merged(&mut self, change: &Change, outcome: Outcome) {
+        self.take(change, Outcome::Unknown);
+        if let (Change::Append { message, .. }, Outcome::Done) = (change, outcome) {
+            self.somewhere.insert(message.clone());
+        }
+    }
+
     fn take(&mut self, change: &Change, outcome: Outcome) {
         let done = outcome == Outcome::Done;
         let certain = if done { Presence::Must } else { Presence::May };
@@ -229,7 +245,7 @@ impl fmt::Display for Finding {
 mod tests {
     use super::*;
     use crate::network::Site;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     fn told(changes: &[(Change, Outcome)]) -> Vec<Entry> {
         let entry = |(change, outcome): &(Change, Outcome)| Entry {
@@ -301,7 +317,7 @@ mod tests {
     }
 
     fn texts(changes: &[(Change, Outcome)], there: &[(&str, &[(&str, bool)])]) -> Vec<String> {
-        findings(&told(changes), &found(there))
+        findings(&told(changes), None, &found(there))
             .iter()
             .map(Finding::to_string)
             .collect()
@@ -350,6 +366,34 @@ mod tests {
             texts(&changes, &[("f", &[("m", false)]), ("g", &[])]),
             ["m is not in g"]
         );
+    }
+
+    #[test]
+    fn what_was_merged_is_somewhere_and_nothing_else_of_it_is_sure() {
+        let merged = [
+            (append("f"), Done),
+            (flag(true), Done),
+            (moved("f", "g"), Done),
+            (create("h"), Done),
+        ];
+        let entries = told(&merged);
+        let passed_over = PassedOver {
+            store: 0,
+            from: entries[0].at - Duration::from_secs(1),
+            to: entries[3].at,
+        };
+        let texts = |there: &[(&str, &[(&str, bool)])]| {
+            let findings = findings(&entries, Some(passed_over), &found(there));
+            findings.iter().map(Finding::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&[("f", &[]), ("g", &[])]), ["m is lost"]);
+        assert!(texts(&[("f", &[("m", false)])]).is_empty());
+        assert!(texts(&[("f", &[]), ("g", &[("m", true)])]).is_empty());
+        let of_another_store = PassedOver {
+            store: 1,
+            ..passed_over
+        };
+        assert_eq!(findings(&entries, Some(of_another_store), &found(&[])).len(), 3);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use guards::Guards;
 use crate::network::Site;
 use crate::service::people::{ALI, KUMAR, MEI_LING, SITI};
 use crate::service::{Door, Login, Person, Service};
-use record::{Change, Entry, Record};
+use record::{Change, Entry, PassedOver, Record};
 
 /// Who is observed: the first has many writers at once, the others one each. The second half has the second store.
 const PEOPLE: [Person; 4] = [ALI, MEI_LING, SITI, KUMAR];
@@ -167,14 +167,19 @@ impl Observer {
 
     /// Logs in as each person and finds everything that was answered as stored in `entries`, in folders that begin
     /// with `prefix`. What is not so is listed by id.
-    pub async fn verify(&self, entries: &[Entry], prefix: &str) -> anyhow::Result<()> {
+    pub async fn verify(
+        &self,
+        entries: &[Entry],
+        passed_over: Option<PassedOver>,
+        prefix: &str,
+    ) -> anyhow::Result<()> {
         let mut findings = BTreeSet::new();
         for user in 0..PEOPLE.len() {
             let found = self.found(user, prefix).await?;
             let of_user = entries
                 .iter()
                 .filter(|entry| entry.user == user && !matches!(entry.change, Change::Submit { .. }));
-            findings.extend(expected::findings(of_user, &found));
+            findings.extend(expected::findings(of_user, passed_over, &found));
         }
         if findings.is_empty() {
             return Ok(());
@@ -202,6 +207,7 @@ impl Observer {
                 let found = self.found(user, "INBOX").await?;
                 findings.extend(expected::findings(
                     entries.iter().filter(|entry| entry.user == user),
+                    None,
                     &found,
                 ));
             }

@@ -96,6 +96,21 @@ impl Entry {
     }
 }
 
+/// While a store's primary was alone that was passed over later: what it stored comes back by a merge, which brings messages
+/// and folders and no more (docs/protocol.md, Merge).
+#[derive(Clone, Copy, Debug)]
+pub struct PassedOver {
+    pub store: usize,
+    pub from: Instant,
+    pub to: Instant,
+}
+
+impl PassedOver {
+    pub fn covers(&self, entry: &Entry) -> bool {
+        entry.store == self.store && entry.at > self.from && entry.at <= self.to
+    }
+}
+
 /// The record, shared by all clients. Nothing is ever taken out of it.
 #[derive(Clone, Debug, Default)]
 pub struct Record(Arc<Mutex<Vec<Entry>>>);
