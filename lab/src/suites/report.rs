@@ -82,6 +82,11 @@ impl Report {
         self.left_out.push(format!("left out: {what}: {why}"));
     }
 
+    /// Somebody has chosen among the checks, and may mean one that is not run unasked.
+    pub fn is_narrowed(&self) -> bool {
+        self.only.is_some()
+    }
+
     fn chooses(&self, name: &str) -> bool {
         self.only
             .as_ref()

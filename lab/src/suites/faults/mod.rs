@@ -93,7 +93,8 @@ pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
     if let Some(observer) = observer {
         let chosen = faults()
             .into_iter()
-            .filter(|(sentence, _)| !CAMPAIGN_ONLY.contains(&sentence.as_str()));
+            .filter(|(sentence, _)| report.is_narrowed() || !CAMPAIGN_ONLY.contains(&sentence.as_str()))
+            .collect::<Vec<_>>();
         for (sentence, fault) in chosen {
             let seen = async { Ok(fault(&observer).await?.text) };
             report.observe(&sentence, seen).await;
@@ -109,6 +110,8 @@ async fn open(name: &LabName) -> anyhow::Result<Observer> {
     up::up(name).await?;
     let lab = Lab::open(name)?;
     let service = Service::install(&lab).await?;
+    // What was broken off may have left its fault.
+    mend::everything(&service).await?;
     service.populate().await?;
     let observer = Observer::open(&service).await?;
     observer.whole().await?;

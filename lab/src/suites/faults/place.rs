@@ -32,7 +32,7 @@ pub async fn the_primarys_site_is_lost(observer: &Observer) -> anyhow::Result<Se
             let lost = trial.before[0].site;
             let start = Instant::now();
             site::machine(&observer.service.lab, lost)?.kill()?;
-            let moved = trial.moved(SITE).await?.as_secs_f64();
+            let moved = trial.moved(start, SITE).await?.as_secs_f64();
             tokio::time::sleep(AFTER).await;
             let again = trial.first_again(start, SITE).await?;
             let held = observer.guards.holder(0);
@@ -79,7 +79,7 @@ pub async fn the_primarys_site_is_lost_while_alone_and_the_store_is_forced(
             decide(service, "failover", store, (left, left), &["--force", "--yes"])
                 .await
                 .with_context(|| format!("force {store} to {left}"))?;
-            let moved = trial.moved(SITE).await?.as_secs_f64();
+            let moved = trial.moved(start, SITE).await?.as_secs_f64();
             tokio::time::sleep(AFTER).await;
             let again = trial.first_again(start, SITE).await?;
             up::revive(&service.lab, lost).await?;
@@ -109,7 +109,7 @@ pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> an
             let start = Instant::now();
             machine.cgroups().freeze()?;
             let silence = silence.ask().await;
-            let moved = trial.moved(STORE).await;
+            let moved = trial.moved(start, STORE).await;
             tokio::time::sleep(SITE.saturating_sub(start.elapsed())).await;
             machine.cgroups().thaw()?;
             let moved = moved?.as_secs_f64();

@@ -80,7 +80,7 @@ pub async fn the_guard_is_stopped_for_two_leases(observer: &Observer) -> anyhow:
             let start = Instant::now();
             processes::stop(&guard).await?;
             let silence = silence.ask().await;
-            let moved = trial.moved(STORE).await;
+            let moved = trial.moved(start, STORE).await;
             tokio::time::sleep(TWO_LEASES.saturating_sub(start.elapsed())).await;
             processes::signal(&guard, Signal::SIGCONT);
             let moved = moved?.as_secs_f64();
@@ -103,7 +103,7 @@ pub async fn the_primarys_pod_is_evicted(observer: &Observer) -> anyhow::Result<
             observer.service.kubectl.run(site, &["cordon", site.name()])?;
             let start = Instant::now();
             delete(&observer.service, site, &pod, false)?;
-            let moved = trial.moved(HAND_OVER).await?.as_secs_f64();
+            let moved = trial.moved(start, HAND_OVER).await?.as_secs_f64();
             tokio::time::sleep(AFTER).await;
             let again = trial.first_again(start, HAND_OVER).await?;
             Ok(format!("{} served after {moved:.1} s, {again}", site.other()))

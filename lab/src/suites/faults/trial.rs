@@ -202,13 +202,14 @@ impl Trial<'_> {
         stored.count()
     }
 
-    /// Waits until the first store is open at another site than before.
-    pub async fn moved(&self, limit: Duration) -> anyhow::Result<Duration> {
+    /// Waits until the first store is open at another site than before, and gives how long after `from` that was.
+    pub async fn moved(&self, from: Instant, limit: Duration) -> anyhow::Result<Duration> {
         let before = self.before[0].site;
         let elsewhere =
             |guards: &super::observer::Guards| guards.holder(0).is_some_and(|now| now.site != before);
         let what = "served by the other site";
-        let moved = self.observer.guards.until(what, limit + BUSY, elsewhere).await?;
+        self.observer.guards.until(what, limit + BUSY, elsewhere).await?;
+        let moved = from.elapsed();
         self.judge(what, Some(moved), limit)?;
         Ok(moved)
     }
