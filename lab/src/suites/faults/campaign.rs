@@ -48,7 +48,9 @@ pub async fn campaign() -> anyhow::Result<()> {
         preface: "# Reliability, as measured\n\n\
             `cargo lab campaign faults` writes this page: each fault of [protocol.md](protocol.md) in the lab, under the load of 35\n\
             writers, each run with what was seen. *Stored* is what was answered OK, and all of it was looked for afterwards. Both sites,\n\
-            the witness and all clients share the processors of one machine, so times are upper bounds of what a data centre has.\n",
+            the witness and all clients share the processors of one machine, so times are upper bounds of what a data centre has. 32 of the\n\
+            writers are one person\'s programs, which wait for each other: `nothing happens` says how long the unluckiest of them does so\n\
+            without any fault.\n",
     };
     series.run().await
 }

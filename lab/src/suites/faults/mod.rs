@@ -42,6 +42,7 @@ macro_rules! faults {
 /// Every fault of `docs/protocol.md` that the lab can make, in an order in which each site loses a store and gets it back.
 fn faults() -> Vec<(String, Fault)> {
     faults![
+        place::nothing_happens,
         line::the_line_between_the_sites_is_cut,
         store::the_engine_is_killed,
         line::the_witness_is_lost,
@@ -71,7 +72,8 @@ fn benched() -> Vec<(String, Fault)> {
 }
 
 /// What only the campaign makes: the suite `mail` has the like of it, without the load.
-const CAMPAIGN_ONLY: [&str; 4] = [
+const CAMPAIGN_ONLY: [&str; 5] = [
+    "nothing happens",
     "the witness is lost",
     "operators and api servers are gone",
     "one direction of the line is cut",

@@ -123,6 +123,18 @@ pub async fn the_primarys_site_is_frozen_for_a_minute(observer: &Observer) -> an
         .await
 }
 
+/// No fault: what everybody waits for everybody else, which is in every other figure too.
+pub async fn nothing_happens(observer: &Observer) -> anyhow::Result<Seen> {
+    observer
+        .trial("nothing", async |trial| {
+            let start = Instant::now();
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            trial.ensure_unchanged()?;
+            trial.gap(start, false, NONE)
+        })
+        .await
+}
+
 /// Nothing happens: nobody who serves mail asks them.
 pub async fn operators_and_api_servers_are_gone(observer: &Observer) -> anyhow::Result<Seen> {
     observer
