@@ -2,12 +2,15 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-/// Guards one copy of a mail store.
+/// Guards one copy of a mail store, or tells of one that is guarded.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Arguments {
+    /// Without it: guards.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Which store this is, and who holds it.
     #[arg(long, value_name = "FILE", default_value = "/etc/govuc/store/store.json")]
     pub config: PathBuf,
@@ -49,6 +52,18 @@ pub struct Arguments {
     pub lmtp: SocketAddr,
 }
 
+/// What is asked beside a guard that runs. Nothing of it is changed.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the report of a merge that was done here: a line of JSON for each folder and message. Without VOLUME: the volumes of
+    /// which there is one, a line each, the last one written to at the end.
+    Merges {
+        /// The volume that was merged.
+        #[arg(value_name = "VOLUME")]
+        merged: Option<String>,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +75,6 @@ mod tests {
         let arguments = Arguments::parse_from(["govuc-guard"]);
         assert_eq!(arguments.volume, PathBuf::from("/var/lib/govuc"));
         assert_eq!(arguments.peer_address, None);
+        assert!(arguments.command.is_none());
     }
 }
