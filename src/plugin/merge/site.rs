@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use futures::future::OptionFuture;
 use govuc_api::MailStore;
 use govuc_wire::names::MAIL_NAMESPACE;
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Status};
@@ -119,20 +120,33 @@ async fn run(context: &Context, store: &MailStore, words: &[&str]) -> Result<Str
         .await
         .map_err(|error| refusal(context.label(), &pod, error))?;
     let (stdout, stderr, status) = (process.stdout(), process.stderr(), process.take_status());
-    let (stdout, stderr) = tokio::join!(text(stdout), text(stderr));
-    let status = match status {
-        Some(status) => status.await,
-        None => None,
+    let ended = async {
+        let status = OptionFuture::from(status).await;
+        status.flatten().ok_or(BrokeOff)
     };
-    let broken = process.join().await.err().map(|error| error.to_string());
-    outcome(context.label(), &pod, status, stdout, stderr, broken)
+    // Of a connection that fails kube never ends them.
+    let streams = async { Ok(tokio::join!(text(stdout), text(stderr))) };
+    match tokio::try_join!(ended, streams) {
+        Ok((status, (stdout, stderr))) => outcome(context.label(), &pod, status, stdout, &stderr),
+        Err(BrokeOff) => Err(Error::BrokeOff {
+            context: context.label().to_owned(),
+            pod,
+            said: process
+                .join()
+                .await
+                .err()
+                .map_or_else(|| "the connection ended".to_owned(), |error| error.to_string()),
+        }),
+    }
 }
 
-/// To the end of it, or to where the connection ended.
+/// The connection ended before the command did.
+struct BrokeOff;
+
+/// To the end of it. Whether that is the command's end its status says.
 async fn text(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
-        // Whether it is whole the status says, which comes last.
         let _ = stream.read_to_end(&mut bytes).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -162,20 +176,9 @@ fn refusal(context: &str, pod: &str, error: kube::Error) -> Error {
     }
 }
 
-/// By the status with which the command ended; without one the connection did.
-fn outcome(
-    context: &str,
-    pod: &str,
-    status: Option<Status>,
-    stdout: String,
-    stderr: String,
-    broken: Option<String>,
-) -> Result<String, Error> {
+/// By the status with which the command ended.
+fn outcome(context: &str, pod: &str, status: Status, stdout: String, stderr: &str) -> Result<String, Error> {
     let (context, pod) = (context.to_owned(), pod.to_owned());
-    let Some(status) = status else {
-        let said = broken.unwrap_or_else(|| "the connection ended".to_owned());
-        return Err(Error::BrokeOff { context, pod, said });
-    };
     if status.status.as_deref() == Some("Success") {
         return Ok(stdout);
     }
@@ -206,8 +209,7 @@ mod tests {
 
     fn ended(status: Value, stderr: &str) -> Result<String, String> {
         let status = serde_json::from_value(status).unwrap();
-        outcome("one", "mail-1-0", status, "v\n".into(), stderr.into(), None)
-            .map_err(|error| error.to_string())
+        outcome("one", "mail-1-0", status, "v\n".into(), stderr).map_err(|error| error.to_string())
     }
 
     fn exit(code: &str) -> Value {
@@ -221,7 +223,6 @@ mod tests {
     fn only_what_ended_well_is_an_answer() {
         assert_eq!(ended(json!({"status": "Success"}), "").as_deref(), Ok("v\n"));
         for (status, stderr, says) in [
-            (json!(null), "", "broke off: the connection ended"),
             (
                 exit("1"),
                 "error: VOLUME is unknown\n",

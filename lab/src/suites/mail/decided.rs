@@ -129,7 +129,9 @@ async fn brought_to(service: &Service, store: &str, person: Person, at: Site) ->
     ensure!(report["site"] == at.name(), "the report is not at {at}: {told}");
     ensure!(report["ended"]["at"].is_string(), "it has not ended: {told}");
     let accounts = report["accounts"].as_array().context("accounts")?;
-    let account = accounts.iter().find(|account| account["address"] == person.address);
+    let account = accounts
+        .iter()
+        .find(|account| account["address"] == person.address);
     let account = account.with_context(|| format!("nothing of {}: {told}", person.address))?;
     account["messages"].as_u64().context("messages")
 }
