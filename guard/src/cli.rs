@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use govuc_wire::merge_report::COMMAND;
 
 /// Guards one copy of a mail store, or tells of one that is guarded.
 #[derive(Debug, Parser)]
@@ -57,6 +58,7 @@ pub struct Arguments {
 pub enum Command {
     /// Print the report of a merge that was done here: a line of JSON for each folder and message. Without VOLUME: the volumes of
     /// which there is one, a line each, the last one written to at the end.
+    #[command(name = COMMAND)]
     Merges {
         /// The volume that was merged.
         #[arg(value_name = "VOLUME")]
@@ -76,5 +78,15 @@ mod tests {
         assert_eq!(arguments.volume, PathBuf::from("/var/lib/govuc"));
         assert_eq!(arguments.peer_address, None);
         assert!(arguments.command.is_none());
+    }
+
+    #[test]
+    fn of_merges_it_tells_by_a_command() {
+        let arguments = Arguments::parse_from(["govuc-guard", "--volume", "/v", "merges", "0c4e"]);
+        assert_eq!(arguments.volume, PathBuf::from("/v"));
+        let Some(Command::Merges { merged }) = arguments.command else {
+            panic!("{arguments:?}");
+        };
+        assert_eq!(merged.as_deref(), Some("0c4e"));
     }
 }

@@ -203,7 +203,9 @@ fn report(clusters: &[Cluster], more: &[&str]) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), kubeconfig.to_string()).unwrap();
     let contexts: Vec<&str> = clusters.iter().map(|cluster| cluster.site).collect();
-    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
+    // One that waits for ever has failed.
+    Command::new("timeout")
+        .args(["60", env!("CARGO_BIN_EXE_kubectl-govuc")])
         .args(["merge", "report", "mail-1", "--contexts", &contexts.join(",")])
         .args(more)
         .env("KUBECONFIG", file.path())

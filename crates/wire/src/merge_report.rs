@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The command of `govuc-guard` that prints it.
+pub const COMMAND: &str = "merges";
+
 /// A line. Folders are named as Cyrus has them inside: `user.<account id>.Sent`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "camelCase")]

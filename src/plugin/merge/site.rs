@@ -4,7 +4,7 @@ use std::slice;
 
 use futures::future::OptionFuture;
 use govuc_api::MailStore;
-use govuc_wire::names::MAIL_NAMESPACE;
+use govuc_wire::{merge_report::COMMAND, names::MAIL_NAMESPACE};
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Status};
 use kube::{Api, ResourceExt, api::AttachParams};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -16,7 +16,6 @@ use super::super::{
 use crate::mail_store::desired::stateful_set::CONTAINER;
 
 const GUARD: &str = "/usr/bin/govuc-guard";
-const COMMAND: &str = "merges";
 /// With which clap ends a program that was asked for what it does not know.
 const USAGE: i32 = 2;
 const FORBIDDEN: u16 = 403;
