@@ -1,4 +1,4 @@
-//! What the plugin says of reports that it can't show. Those it can need a node: `cargo lab test decided`.
+//! What the plugin says of reports that it can't show. Those that it can show need a node: `cargo lab test mail`.
 
 use std::{
     process::{Command, Output, Stdio},
