@@ -2,12 +2,16 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use govuc_wire::merge_report::COMMAND;
 
-/// Guards one copy of a mail store.
+/// Guards one copy of a mail store, or tells of one that is guarded.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Arguments {
+    /// Without it: guards.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Which store this is, and who holds it.
     #[arg(long, value_name = "FILE", default_value = "/etc/govuc/store/store.json")]
     pub config: PathBuf,
@@ -49,6 +53,19 @@ pub struct Arguments {
     pub lmtp: SocketAddr,
 }
 
+/// What is asked beside a guard that runs. Nothing of it is changed.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the report of a merge that was done here: a line of JSON for each folder and message. Without VOLUME: the volumes of
+    /// which there is one, a line each, the last one written to at the end.
+    #[command(name = COMMAND)]
+    Merges {
+        /// The volume that was merged.
+        #[arg(value_name = "VOLUME")]
+        merged: Option<String>,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +77,16 @@ mod tests {
         let arguments = Arguments::parse_from(["govuc-guard"]);
         assert_eq!(arguments.volume, PathBuf::from("/var/lib/govuc"));
         assert_eq!(arguments.peer_address, None);
+        assert!(arguments.command.is_none());
+    }
+
+    #[test]
+    fn of_merges_it_tells_by_a_command() {
+        let arguments = Arguments::parse_from(["govuc-guard", "--volume", "/v", "merges", "0c4e"]);
+        assert_eq!(arguments.volume, PathBuf::from("/v"));
+        let Some(Command::Merges { merged }) = arguments.command else {
+            panic!("{arguments:?}");
+        };
+        assert_eq!(merged.as_deref(), Some("0c4e"));
     }
 }

@@ -20,6 +20,7 @@ mod hold;
 mod lease;
 mod listener;
 mod merge;
+mod merges;
 mod metered;
 mod metrics;
 mod probes;
@@ -41,6 +42,19 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    if let Some(cli::Command::Merges { merged }) = &arguments.command {
+        return match merges::run(
+            &arguments.volume,
+            merged.as_deref(),
+            &mut std::io::stdout().lock(),
+        ) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     tracing_subscriber::fmt()
         .json()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))

@@ -158,9 +158,8 @@ impl Volume {
         self.root.join(ENGINE_DATA)
     }
 
-    /// Where the guard tells what merges have done.
     pub fn reports(&self) -> PathBuf {
-        self.root.join("merges")
+        reports(&self.root)
     }
 
     fn write(&mut self, content: Content) -> Result<(), Error> {
@@ -190,6 +189,11 @@ impl Content {
             ..self.clone()
         }
     }
+}
+
+/// Where the guard tells what merges have done. Whoever reads that needs no lock.
+pub fn reports(root: &Path) -> PathBuf {
+    root.join("merges")
 }
 
 /// A folder that is not there is as good as an empty one.

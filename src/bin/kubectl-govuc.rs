@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use govuc::{
     controller::chain,
-    plugin::{approve, connect, failover, hold, plan, switchover, witness},
+    plugin::{approve, connect, failover, hold, merge, plan, switchover, witness},
 };
 
 /// Decide on agencies, tell what is planned, decide where stores are served, connect the sites, and set up their witness.
@@ -22,6 +22,8 @@ enum Command {
     Approve(approve::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
     Connect(connect::Arguments),
+    /// Show what the merge of a copy has brought that a failover had passed over.
+    Merge(merge::Arguments),
     /// Tell what waits for a maintenance window, why, and when it will happen.
     Plan(plan::Arguments),
     /// Make a site primary although its copy may lack something: when the primary is lost. Says first what that is.
@@ -41,6 +43,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
         Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+        Command::Merge(arguments) => merge::run(arguments).await.map_err(|error| chain(&error)),
         Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),
         Command::Failover(arguments) => failover::run(arguments).await.map_err(|error| chain(&error)),
         Command::Hold(arguments) => hold::run(arguments).await.map_err(|error| chain(&error)),

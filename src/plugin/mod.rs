@@ -6,6 +6,7 @@ pub mod connect;
 mod contexts;
 pub mod failover;
 pub mod hold;
+pub mod merge;
 mod output;
 pub mod plan;
 mod stores;

@@ -14,6 +14,7 @@ mod failover;
 mod hold;
 mod mailbox_policy;
 mod maintenance;
+mod merge;
 mod plugin;
 mod roles;
 mod switchover;

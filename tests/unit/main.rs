@@ -15,6 +15,7 @@ mod golden_platform;
 mod mailbox_lead;
 mod mailboxes;
 mod manifests;
+mod merge_report;
 mod reconcile_agency;
 mod reconcile_mailbox;
 mod reconcile_platform;

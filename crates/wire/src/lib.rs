@@ -3,6 +3,7 @@
 //! `docs/architecture.md` §2–4 is this crate in prose.
 
 pub mod guard;
+pub mod merge_report;
 pub mod names;
 pub mod password;
 pub mod preamble;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use govuc_wire::merge_report::Line;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     engine::{self, Engine},
     inventory::{Folder, Inventory, Message, Owner},
     plan::{Counts, Plan, RECOVERED, Step, plan},
-    report::{Line, Report},
+    report::Report,
 };
 
 /// Messages, and bytes but for the last message, that are put into a folder at once.
@@ -85,9 +86,9 @@ where
                 let like = &theirs.folders[new.of];
                 own.make(new, like, owner).await.map_err(Error::Own)?;
                 report.line(&Line::Made {
-                    owner,
-                    folder: &new.name,
-                    of: &like.name,
+                    owner: owner.user().map(str::to_owned),
+                    folder: new.name.clone(),
+                    of: like.name.clone(),
                 })?;
                 steps = &steps[1..];
             }
@@ -102,10 +103,10 @@ where
                 own.append(to, &messages).await.map_err(Error::Own)?;
                 for message in &some {
                     report.line(&Line::Appended {
-                        owner,
+                        owner: owner.user().map(str::to_owned),
                         guid: message.guid.to_string(),
-                        from: &from.name,
-                        to,
+                        from: from.name.clone(),
+                        to: to.clone(),
                         recovered: to.split('.').any(|part| part == RECOVERED),
                     })?;
                 }

@@ -46,7 +46,8 @@ impl World {
     async fn merge(&self) -> Counts {
         let mut copy = engine(&self.pair, "follower", "govuc-sync").await;
         let mut own = engine(&self.pair, "primary", OPERATOR).await;
-        let mut report = Report::open(self.reports.path(), &VolumeId("v".into())).unwrap();
+        let mut report =
+            Report::begin(self.reports.path(), &VolumeId("v".into()), Ballot::new(2, 1)).unwrap();
         let mut total = Counts::default();
         for (owner, names) in copy.mailboxes().await.unwrap() {
             let counts = carry::bring(&mut copy, &mut own, &owner, &names, &mut report).await;

@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use serde::Serialize;
-
 use crate::relay::record::{self, Record, elements, text};
 
 /// Whose mail it is: messages are told apart by their content within one owner's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     User(String),
     /// All mailboxes that are no user's.
@@ -75,6 +72,13 @@ impl Owner {
         match within.strip_prefix("user/") {
             Some(rest) => Owner::User(rest.split('/').next().unwrap_or(rest).to_owned()),
             None => Owner::Everybody,
+        }
+    }
+
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Owner::User(user) => Some(user),
+            Owner::Everybody => None,
         }
     }
 

@@ -9,7 +9,7 @@ mod engine;
 pub mod incoming;
 pub mod inventory;
 pub mod plan;
-mod report;
+pub mod report;
 
 use std::{
     net::SocketAddr,
@@ -26,11 +26,7 @@ use govuc_wire::preamble::MergeOffer;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    engine::Engine,
-    plan::Counts,
-    report::{Line, Report},
-};
+use self::{engine::Engine, plan::Counts, report::Report};
 use crate::{
     metrics::Metrics,
     relay::{DialError, Peer},
@@ -165,11 +161,7 @@ impl Merge {
         let stream = TcpStream::connect(self.imap).await.map_err(Error::Connect)?;
         let mut own = Engine::log_in(stream, logins.own).await.map_err(Error::Own)?;
 
-        let mut report = Report::open(&self.reports, volume)?;
-        report.line(&Line::Begun {
-            era: ballot.era.0,
-            term: ballot.term.0,
-        })?;
+        let mut report = Report::begin(&self.reports, volume, ballot)?;
         let listed = copy.mailboxes().await.map_err(Error::Copy)?;
         let owners = listed.len() as u64;
         self.note(|progress| {

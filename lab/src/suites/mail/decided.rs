@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 
 use crate::network::{Line, Site};
 use crate::service::Service;
 use crate::service::mail::{self, Message};
-use crate::service::people::{ALI, SITI};
+use crate::service::people::{ALI, Person, SITI};
 use crate::service::store::{decide, in_step, object, replicated, sides};
 use crate::{fault, site, up};
 
@@ -102,10 +103,37 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
             mail::read(door, ALI, message).await?;
         }
     }
+    ensure!(
+        brought_to(service, &store, ALI, left).await? >= 1,
+        "the report at {left} has no message that was brought to {}",
+        ALI.address
+    );
     Ok(format!(
         "forced to {left} in {forced:.0} s; merged {merged:.0} s and in step {whole:.0} s after {lost} was up again; both messages \
-         are read at both sites"
+         are read at both sites, and the report has what was brought"
     ))
+}
+
+/// How many messages of a person the report of the last merge has, which is at `at`; both clusters are asked.
+async fn brought_to(service: &Service, store: &str, person: Person, at: Site) -> anyhow::Result<u64> {
+    let contexts = Site::DATA_CENTRES.map(Site::name).join(",");
+    let (kubectl, store) = (service.kubectl.clone(), store.to_owned());
+    let told = tokio::task::spawn_blocking(move || {
+        kubectl.govuc(&["merge", "report", &store, "--contexts", &contexts, "-o", "json"])
+    });
+    let told = told.await??;
+    let reports: Vec<Value> = serde_json::from_str(&told)?;
+    let [report] = &reports[..] else {
+        bail!("one report was to be found: {told}");
+    };
+    ensure!(report["site"] == at.name(), "the report is not at {at}: {told}");
+    ensure!(report["ended"]["at"].is_string(), "it has not ended: {told}");
+    let accounts = report["accounts"].as_array().context("accounts")?;
+    let account = accounts
+        .iter()
+        .find(|account| account["address"] == person.address);
+    let account = account.with_context(|| format!("nothing of {}: {told}", person.address))?;
+    account["messages"].as_u64().context("messages")
 }
 
 /// A store in step, the site that has it, and the other one.
