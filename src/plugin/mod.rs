@@ -1,6 +1,7 @@
 //! What `kubectl govuc` does. People's writes: each has a field manager of its own, apart from the operator's.
 
 pub mod approve;
+pub mod cli;
 mod confirm;
 pub mod connect;
 mod contexts;
