@@ -90,20 +90,21 @@ fn main() {
         .unwrap();
     let etcd = runtime.block_on(Testbed::start(1));
     let authority = Authority::new();
-    let users: Vec<String> = (0..CLIENTS).map(|number| format!("user{number}")).collect();
-    let direct = Direct::start(&users);
-    let guarded = Guarded::start(&authority, &etcd, &users);
+    // A mailbox costs more the more is in it, so each way has as many as the others, and its own.
+    let [plain, tls, own] = ["plain", "tls", "guarded"].map(users);
+    let direct = Direct::start(&[&plain[..], &tls].concat());
+    let guarded = Guarded::start(&authority, &etcd, &own);
     let mut doors = [
-        (Setup::Direct, direct.door()),
-        (Setup::EngineTls, direct.tls_door()),
-        (Setup::Guarded, guarded.door()),
+        (Setup::Direct, direct.door(), plain),
+        (Setup::EngineTls, direct.tls_door(), tls),
+        (Setup::Guarded, guarded.door(), own),
     ];
     // The first round warms up.
     for round in 0..=rounds {
         for connection in [Connection::Kept, Connection::Each] {
             for size in SIZES {
                 for clients in [1, CLIENTS] {
-                    for (setup, door) in &doors {
+                    for (setup, door, users) in &doors {
                         let (seconds, delivered) = deliver(door, connection, size, &users[..clients]);
                         let milliseconds = |of: fn(&Delivered) -> f64| delivered.iter().map(of).collect();
                         let measured = Measured {
@@ -129,6 +130,10 @@ fn main() {
         guarded.assert_in_step();
         eprintln!("round {round} of {rounds}");
     }
+}
+
+fn users(way: &str) -> Vec<String> {
+    (0..CLIENTS).map(|number| format!("{way}{number}")).collect()
 }
 
 /// A client for each of `users`, at once; what all of them took, in seconds, and each of their messages.
