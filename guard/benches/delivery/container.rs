@@ -56,7 +56,7 @@ pub struct Container {
 impl Container {
     /// Nothing runs in it yet.
     pub fn new() -> Self {
-        let folder = |parent| {
+        let folder = |parent: &Path| {
             tempfile::Builder::new()
                 .prefix("govuc-")
                 .tempdir_in(parent)
@@ -64,8 +64,9 @@ impl Container {
         };
         let container = Self {
             address: own(),
-            disk: folder("/var/tmp"),
-            memory: folder("/dev/shm"),
+            // Beside the image, which goes with whoever has unpacked it, also when this process is killed.
+            disk: folder(image().parent().unwrap()),
+            memory: folder(Path::new("/dev/shm")),
             child: None,
         };
         for folder in [container.disk.path(), container.memory.path()] {
@@ -113,7 +114,6 @@ impl Container {
 
     /// Starts the program; what it says is kept.
     pub fn start(&mut self, program: &[&str]) {
-        let root = env::var_os("GOVUC_CYRUS_ROOT").expect("GOVUC_CYRUS_ROOT");
         let log = fs::File::create(self.log()).unwrap();
         // Ends with the thread that starts it, whatever becomes of this process.
         let child = Command::new("setpriv")
@@ -123,7 +123,7 @@ impl Container {
             .args(program)
             .env("DISK", self.disk.path())
             .env("MEMORY", self.memory.path())
-            .env("IMAGE", root)
+            .env("IMAGE", image())
             .env("GUARD", env!("CARGO_BIN_EXE_govuc-guard"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -151,7 +151,7 @@ impl Container {
     }
 
     fn log(&self) -> PathBuf {
-        self.memory.path().join("log")
+        self.disk.path().join("log")
     }
 }
 
@@ -162,6 +162,10 @@ impl Drop for Container {
             let _ = child.wait();
         }
     }
+}
+
+fn image() -> PathBuf {
+    env::var_os("GOVUC_CYRUS_ROOT").expect("GOVUC_CYRUS_ROOT").into()
 }
 
 /// An address that nobody else has, of those that connections never begin at.
