@@ -18,6 +18,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     config::Slot,
+    engine,
     gate::{Gate, Gated, Pass},
     hold::Holds,
     lease::PeerAnswers,
@@ -174,8 +175,7 @@ impl Listener {
             return Err(Reason::Gate);
         };
         client.get_mut().0.arm(pass.clone());
-        let engine = TcpStream::connect(engine).await.map_err(|_| Reason::Engine)?;
-        engine.set_nodelay(true).map_err(|_| Reason::Engine)?;
+        let engine = engine::dial(engine).await.map_err(|_| Reason::Engine)?;
         let engine = Gated::to_engine(engine, pass.clone());
         let _counted = self.metrics.carry(kind);
         self.carry(client, engine, &pass).await;

@@ -227,6 +227,13 @@ impl Supervisor {
     }
 }
 
+/// A connection to the engine, on which no part of what is carried waits until the part before is acknowledged.
+pub async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Returns when the engine greets at this address.
 async fn greeting(address: SocketAddr) {
     while !greets(address).await {
@@ -282,4 +289,16 @@ fn text(path: &Path) -> Result<&str, Error> {
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_carried_to_the_engine_is_not_held_back() {
+        let engine = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = dial(engine.local_addr().unwrap()).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
 }

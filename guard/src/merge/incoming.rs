@@ -6,12 +6,12 @@ use govuc_roles::{Ballot, Refusal, VolumeId, timing};
 use govuc_wire::preamble::{self, MergeOffer};
 use tokio::{
     io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split},
-    net::TcpStream,
     sync::oneshot,
     time,
 };
 
 use crate::{
+    engine,
     metrics::{Kind, Metrics, Reason},
     relay::incoming::refuse,
     turn::{Events, Message},
@@ -55,7 +55,7 @@ impl Incoming {
                 return Err(why(&refusal));
             }
         };
-        let engine = match TcpStream::connect(self.engine).await {
+        let engine = match engine::dial(self.engine).await {
             Ok(engine) => engine,
             Err(error) => {
                 refuse(&mut stream, say, format!("the engine is away: {error}")).await;

@@ -10,13 +10,13 @@ use govuc_roles::{Ballot, Refusal, timing};
 use govuc_wire::preamble::{self, SyncAnswer, SyncOffer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, copy_bidirectional},
-    net::TcpStream,
     sync::oneshot,
     time,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    engine,
     metrics::{Kind, Metrics, Reason},
     turn::{Events, Message},
 };
@@ -76,7 +76,7 @@ impl Incoming {
                 .await;
                 return Err(Reason::Stale);
             }
-            Ok(Some(until)) => match TcpStream::connect(self.engine).await {
+            Ok(Some(until)) => match engine::dial(self.engine).await {
                 Ok(engine) => (until, engine),
                 Err(error) => {
                     refuse(&mut stream, say, format!("the engine is away: {error}")).await;

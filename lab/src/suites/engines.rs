@@ -26,8 +26,8 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// A folder that goes with this process, also when that is killed or interrupted from the keyboard.
-struct PassingFolder {
-    path: PathBuf,
+pub(super) struct PassingFolder {
+    pub path: PathBuf,
     /// A process of its own that waits until nobody holds the other end of its input, and removes the folder.
     remover: Child,
 }
@@ -37,7 +37,7 @@ impl PassingFolder {
     const REMOVER: &str =
         r#"cat; for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && exit; sleep 1; done; exit 1"#;
 
-    fn new(parent: &Path) -> anyhow::Result<Self> {
+    pub fn new(parent: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
         let path = tempfile::Builder::new()
             .prefix("engines-")
@@ -58,7 +58,7 @@ impl PassingFolder {
     }
 
     /// Removes it now, and says if that can't be done.
-    fn remove(mut self) -> anyhow::Result<()> {
+    pub fn remove(mut self) -> anyhow::Result<()> {
         // Waiting closes its input.
         let ended = self.remover.wait().context("sh")?;
         ensure!(
@@ -71,7 +71,7 @@ impl PassingFolder {
 }
 
 /// The root file systems of images, each in a folder of its name.
-fn unpacked<const N: usize>(names: [&str; N], folder: &Path) -> anyhow::Result<[PathBuf; N]> {
+pub(super) fn unpacked<const N: usize>(names: [&str; N], folder: &Path) -> anyhow::Result<[PathBuf; N]> {
     for image in stock::built(&names.map(str::to_owned))? {
         image.unpack(&folder.join(image.name.to_string()))?;
     }

@@ -1,6 +1,7 @@
 //! The tests of the project, by suite.
 
 mod cargo;
+mod delivery;
 mod engines;
 mod faults;
 mod journal;
@@ -77,6 +78,8 @@ pub async fn campaign(campaign: Campaign) -> anyhow::Result<()> {
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Bench {
+    /// What gate and relay add to a delivery, against engines that are each other's peers, into benches/delivery.md
+    Delivery,
     /// What people wait for in a switchover and when a site or a store's guard is lost, ten times, into benches/faults.md
     Faults,
     /// What 500 stores cost the etcd that holds roles, into benches/leases.md
@@ -88,6 +91,7 @@ pub enum Bench {
 /// Measures, or goes on measuring.
 pub async fn bench(bench: Bench) -> anyhow::Result<()> {
     match bench {
+        Bench::Delivery => delivery::bench(),
         Bench::Faults => faults::bench().await,
         Bench::Leases => cargo::leases(),
         Bench::Promotions => faults::bench_promotions().await,
