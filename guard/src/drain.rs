@@ -8,10 +8,11 @@ use std::{
 };
 
 use govuc_roles::{Event, timing};
-use tokio::{net::TcpStream, time};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    engine,
     gate::Gate,
     relay::{
         self, Relay,
@@ -105,12 +106,9 @@ impl Drain {
             .await
             .map_err(|_| Error::Late(timing::FINAL_SYNC))??;
         let of = |whose| move |source| Error::Digest { whose, source };
-        let engine = TcpStream::connect(self.imap).await.map_err(Error::Engine)?;
+        let own = engine::dial(self.imap).await.map_err(Error::Engine)?;
         let peer = self.relay.reach_peer().await?;
-        let (own, peer) = tokio::join!(
-            digest::digest(engine, logins.own),
-            digest::digest(peer, logins.peer)
-        );
+        let (own, peer) = tokio::join!(digest::digest(own, logins.own), digest::digest(peer, logins.peer));
         let (own, peer) = (own.map_err(of("the own"))?, peer.map_err(of("the peer's"))?);
         if own == peer {
             Ok(own)

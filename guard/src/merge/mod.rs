@@ -23,7 +23,6 @@ use govuc_roles::{
     timing,
 };
 use govuc_wire::preamble::MergeOffer;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use self::{engine::Engine, plan::Counts, report::Report};
@@ -158,7 +157,7 @@ impl Merge {
         };
         let stream = self.peer.offer_merge(&offer).await?;
         let mut copy = Engine::log_in(stream, logins.peer).await.map_err(Error::Copy)?;
-        let stream = TcpStream::connect(self.imap).await.map_err(Error::Connect)?;
+        let stream = crate::engine::dial(self.imap).await.map_err(Error::Connect)?;
         let mut own = Engine::log_in(stream, logins.own).await.map_err(Error::Own)?;
 
         let mut report = Report::begin(&self.reports, volume, ballot)?;

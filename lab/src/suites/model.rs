@@ -1,4 +1,5 @@
-//! The roles of a store, through every order of so many faults: `crates/roles/tests/model`.
+//! The roles of a store and the merge of an object, through every order of so many faults, edits and sights:
+//! `crates/roles/tests/model`, `crates/mirror/tests/model`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +17,9 @@ use crate::images::digest;
 use crate::{command, paths};
 
 mod page;
+
+const ROLES: &str = "govuc-roles";
+const MIRROR: &str = "govuc-mirror";
 
 /// One check and what it counted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,12 +46,23 @@ struct Counted {
 
 /// The checks that take minutes together.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
+    for package in [ROLES, MIRROR] {
+        run_package(report, package)?;
+    }
+    Ok(())
+}
+
+fn run_package(report: &mut Report, package: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let built = program().and_then(|program| Ok((checks(&program, false)?, program)));
+    let built = program(package).and_then(|program| Ok((checks(&program, false)?, program)));
     let (names, program) = match built {
         Ok(built) => built,
         Err(error) => {
-            report.note("model: compiles", begun.elapsed(), Err(format!("{error:#}")));
+            report.note(
+                &format!("model: {package} compiles"),
+                begun.elapsed(),
+                Err(format!("{error:#}")),
+            );
             return Ok(());
         }
     };
@@ -59,10 +74,10 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs every check that was not yet run, the long ones last, and writes each into `docs/protocol.md` as it ends.
+/// Runs every check of the roles that was not yet run, the long ones last, and writes each into `docs/protocol.md` as it ends.
 pub fn campaign() -> anyhow::Result<()> {
     let path = paths::cache().join("campaign-model.jsonl");
-    let program = program()?;
+    let program = program(ROLES)?;
     let key = digest(&program)?;
     let mut done: Vec<Done> = journal::read(&path)?;
     done.retain(|done| done.program == key);
@@ -112,11 +127,11 @@ fn write(page: &Path, done: &[Done]) -> anyhow::Result<()> {
 }
 
 /// The test program, built with the profile that everything else has: the workspace optimises this crate there.
-fn program() -> anyhow::Result<PathBuf> {
+fn program(package: &str) -> anyhow::Result<PathBuf> {
     let mut build = cargo(&[
         "test",
         "--package",
-        "govuc-roles",
+        package,
         "--features",
         "model",
         "--test",

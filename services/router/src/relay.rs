@@ -188,6 +188,8 @@ async fn carry(
         .preamble
         .as_ref()
         .map_or("-", |preamble| preamble.session.as_str());
+    // What is small and comes at once does not wait for an acknowledgement; where that can't be, it does.
+    let _ = near.set_nodelay(true);
     let mut far = match dial(&admitted, &certificates).await {
         Ok(far) => far,
         Err(error) => {

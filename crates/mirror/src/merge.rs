@@ -1,0 +1,351 @@
+//! The three-way merge.
+
+use crate::{Agreement, Copy, Lineage, Peer};
+
+/// Where the lead is, as this side knows it. Of two edits its cluster's stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lead {
+    Here,
+    There,
+    /// Nobody leads, or it is not known who does.
+    Nobody,
+}
+
+/// What is done to the own cluster's object. Nothing is ever done to the other one's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    Nothing,
+    /// Nothing for now, and people are told why.
+    Wait(Waiting),
+    /// Notes what both agree on, with which object of the peer, and whether that one has noted the same.
+    Note {
+        agreed: Agreement,
+        partner: Lineage,
+        confirmed: bool,
+    },
+    /// Makes the object with the peer's spec and lineage, and with this agreement.
+    Create(Agreement),
+    /// Puts the peer's spec and lineage, and this agreement. When `keep`, only after the own spec was put aside where people find
+    /// it: both were edited.
+    Take {
+        agreed: Agreement,
+        keep: bool,
+    },
+    Delete,
+    /// Lets an object go that was deleted here.
+    Release,
+}
+
+/// Why the two are not the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// The peer is to do the same as was done here.
+    PeerFollows,
+    /// Both were edited: the lead's cluster stands, which is this one, so the peer yields.
+    PeerYields,
+    /// Both were edited, and nobody knows who leads.
+    NoLead,
+    /// It was deleted at the peer after it had been edited here: a person decides.
+    DeletedAtPeer,
+    /// It was deleted here after it had been edited at the peer: a person decides there.
+    EditedAtPeer,
+    /// The specs can't be compared: the other operator reads them by another schema.
+    PeerSchemaDiffers,
+    /// The peer is not to be seen, or not completely.
+    PeerUnknown,
+}
+
+/// What to do to `local`, the own cluster's object, of which what was seen last at the peer is `peer`.
+pub fn decide(local: Option<&Copy>, peer: &Peer, lead: Lead) -> Act {
+    match (local, peer) {
+        (Some(local), _) if local.leaving => leave(local, peer),
+        (None, Peer::Copy(peer)) => arrive(peer),
+        (None, Peer::Absent) => Act::Nothing,
+        (_, Peer::Unknown) => Act::Wait(Waiting::PeerUnknown),
+        (Some(local), Peer::Absent) => match &local.agreed {
+            // What is gone may be another object than the one it was agreed with.
+            Some(_) if !local.confirmed => Act::Wait(Waiting::DeletedAtPeer),
+            agreed => outlive(local, agreed.as_ref()),
+        },
+        (Some(local), Peer::Copy(peer)) => merge(local, peer, lead),
+    }
+}
+
+/// It goes once the peer can't take it for new: what was never noted as having been at both sites is made again where it is not. A
+/// peer that is away has noted all but what was made or edited in the moment before it went.
+fn leave(local: &Copy, peer: &Peer) -> Act {
+    match peer {
+        // It has noted it, and forgets nothing.
+        _ if local.confirmed => Act::Release,
+        Peer::Unknown => Act::Wait(Waiting::PeerUnknown),
+        Peer::Absent => Act::Release,
+        Peer::Copy(peer) if peer.leaving || has_noted(peer, local) => Act::Release,
+        // Made there by somebody else: that is not what was deleted here.
+        Peer::Copy(peer) if !is_partner(local, peer) && !is_partner(peer, local) => Act::Release,
+        Peer::Copy(_) => Act::Wait(Waiting::PeerFollows),
+    }
+}
+
+/// Whether the peer knows of the last agreement that is known here, or of a later one: what it has beyond that is an edit.
+fn has_noted(peer: &Copy, local: &Copy) -> bool {
+    match (&peer.agreed, &local.agreed) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(theirs), Some(ours)) => theirs.seq > ours.seq || theirs == ours,
+    }
+}
+
+fn arrive(peer: &Copy) -> Act {
+    match &peer.agreed {
+        // It was here, and somebody deleted it.
+        Some(agreed) if agreed.spec == peer.spec => Act::Wait(Waiting::PeerFollows),
+        Some(_) => Act::Wait(Waiting::EditedAtPeer),
+        None if peer.leaving => Act::Nothing,
+        None => Act::Create(Agreement {
+            seq: 1,
+            spec: peer.spec.clone(),
+        }),
+    }
+}
+
+/// The peer's is gone.
+fn outlive(local: &Copy, agreed: Option<&Agreement>) -> Act {
+    match agreed {
+        None => Act::Wait(Waiting::PeerFollows),
+        Some(agreed) if agreed.spec == local.spec => Act::Delete,
+        Some(_) => Act::Wait(Waiting::DeletedAtPeer),
+    }
+}
+
+fn merge(local: &Copy, peer: &Copy, lead: Lead) -> Act {
+    if local.spec.schema() != peer.spec.schema() {
+        return Act::Wait(Waiting::PeerSchemaDiffers);
+    }
+    if local.spec == peer.spec {
+        return agree(local, peer);
+    }
+    let base = base(local, peer);
+    if let Some(base) = base
+        && is_news(local, peer, base)
+    {
+        return note(base.clone(), peer);
+    }
+    if peer.leaving {
+        // Two that knew of different leads took each other's: what the peer deleted is not what is here.
+        return match (base, &local.agreed, &peer.agreed) {
+            (None, Some(_), Some(_)) => note(next(local, peer, peer), peer),
+            _ => outlive(local, base),
+        };
+    }
+    match base {
+        Some(base) if base.spec == local.spec => Act::Take {
+            agreed: next(local, peer, peer),
+            keep: false,
+        },
+        Some(base) if base.spec == peer.spec => Act::Wait(Waiting::PeerFollows),
+        _ => match lead {
+            Lead::Here => Act::Wait(Waiting::PeerYields),
+            Lead::Nobody => Act::Wait(Waiting::NoLead),
+            Lead::There => Act::Take {
+                agreed: next(local, peer, peer),
+                keep: true,
+            },
+        },
+    }
+}
+
+/// They are the same, by whichever way.
+fn agree(local: &Copy, peer: &Copy) -> Act {
+    match later(local, peer) {
+        Some(later) if later.spec == local.spec && is_news(local, peer, later) => note(later.clone(), peer),
+        Some(later) if later.spec == local.spec => match peer.leaving {
+            true => Act::Delete,
+            false => Act::Nothing,
+        },
+        _ => note(next(local, peer, local), peer),
+    }
+}
+
+/// What both come from: the later of what each has noted. One that only one side has noted counts if it was agreed with this very
+/// object; else either is new, or was made anew in a cluster that had lost it.
+fn base<'a>(local: &'a Copy, peer: &'a Copy) -> Option<&'a Agreement> {
+    match (&local.agreed, &peer.agreed) {
+        (Some(_), None) if !is_partner(local, peer) => None,
+        (None, Some(_)) if !is_partner(peer, local) => None,
+        _ => later(local, peer),
+    }
+}
+
+fn is_partner(one: &Copy, other: &Copy) -> bool {
+    one.lineage == other.lineage || one.partner.as_ref() == Some(&other.lineage)
+}
+
+fn later<'a>(local: &'a Copy, peer: &'a Copy) -> Option<&'a Agreement> {
+    match (&local.agreed, &peer.agreed) {
+        // Two that knew of different leads took each other's.
+        (Some(one), Some(other)) if one.seq == other.seq && one.spec != other.spec => None,
+        (Some(one), Some(other)) => Some(if one.seq >= other.seq { one } else { other }),
+        (one, other) => one.as_ref().or(other.as_ref()),
+    }
+}
+
+fn note(agreed: Agreement, peer: &Copy) -> Act {
+    Act::Note {
+        confirmed: peer.agreed.as_ref() == Some(&agreed),
+        partner: peer.lineage.clone(),
+        agreed,
+    }
+}
+
+fn is_news(local: &Copy, peer: &Copy, agreed: &Agreement) -> bool {
+    let confirmed = peer.agreed.as_ref() == Some(agreed);
+    local.agreed.as_ref() != Some(agreed) || confirmed && !local.confirmed
+}
+
+fn next(local: &Copy, peer: &Copy, with: &Copy) -> Agreement {
+    let seq = |copy: &Copy| copy.agreed.as_ref().map_or(0, |agreed| agreed.seq);
+    Agreement {
+        seq: seq(local).max(seq(peer)) + 1,
+        spec: with.spec.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SpecHash;
+    use rstest::rstest;
+
+    const X: u8 = 1;
+    const Y: u8 = 2;
+    const Z: u8 = 3;
+
+    fn agreement(seq: u64, text: u8) -> Agreement {
+        let spec = SpecHash::new(1, [text; 32]);
+        Agreement { seq, spec }
+    }
+
+    /// One object of both sites; `agreed` is known to both.
+    fn copy(text: u8, agreed: Option<(u64, u8)>) -> Copy {
+        Copy {
+            lineage: Lineage("one".into()),
+            partner: None,
+            spec: SpecHash::new(1, [text; 32]),
+            agreed: agreed.map(|(seq, text)| agreement(seq, text)),
+            confirmed: true,
+            leaving: false,
+        }
+    }
+
+    fn take(seq: u64, text: u8, keep: bool) -> Act {
+        let agreed = agreement(seq, text);
+        Act::Take { agreed, keep }
+    }
+
+    fn note(seq: u64, text: u8, confirmed: bool) -> Act {
+        Act::Note {
+            agreed: agreement(seq, text),
+            partner: Lineage("one".into()),
+            confirmed,
+        }
+    }
+
+    /// Each side, and what it does: as far as it acts at all, the other one waits for it.
+    #[rstest]
+    #[case::agreed((X, Some((1, X))), (X, Some((1, X))), Act::Nothing, Act::Nothing)]
+    #[case::one_edited((X, Some((1, X))), (Y, Some((1, X))), take(2, Y, false), Act::Wait(Waiting::PeerFollows))]
+    #[case::edited_again((Y, Some((2, Y))), (Z, Some((1, X))), take(3, Z, false), note(2, Y, true))]
+    #[case::edited_back((Y, Some((2, Y))), (X, Some((2, Y))), take(3, X, false), Act::Wait(Waiting::PeerFollows))]
+    #[case::both_edited((Y, Some((1, X))), (Z, Some((1, X))), Act::Wait(Waiting::PeerYields), take(2, Y, true))]
+    #[case::both_the_same((Y, Some((1, X))), (Y, Some((1, X))), note(2, Y, false), note(2, Y, false))]
+    #[case::one_has_noted((Y, Some((2, Y))), (Y, Some((1, X))), Act::Nothing, note(2, Y, true))]
+    #[case::each_took_the_others((Y, Some((2, Y))), (Z, Some((2, Z))), Act::Wait(Waiting::PeerYields), take(3, Y, true))]
+    fn what_the_leads_side_and_the_other_one_do(
+        #[case] (one, one_agreed): (u8, Option<(u64, u8)>),
+        #[case] (other, other_agreed): (u8, Option<(u64, u8)>),
+        #[case] lead: Act,
+        #[case] follower: Act,
+    ) {
+        let (one, other) = (copy(one, one_agreed), copy(other, other_agreed));
+        assert_eq!(decide(Some(&one), &Peer::Copy(other.clone()), Lead::Here), lead);
+        assert_eq!(decide(Some(&other), &Peer::Copy(one), Lead::There), follower);
+    }
+
+    #[test]
+    fn without_a_lead_nobody_yields() {
+        let (one, other) = (copy(Y, Some((1, X))), copy(Z, Some((1, X))));
+        let act = decide(Some(&one), &Peer::Copy(other), Lead::Nobody);
+        assert_eq!(act, Act::Wait(Waiting::NoLead));
+    }
+
+    #[rstest]
+    #[case::new_here(copy(X, None), Act::Wait(Waiting::PeerFollows))]
+    #[case::deleted_there(copy(X, Some((1, X))), Act::Delete)]
+    #[case::edited_since(copy(Y, Some((1, X))), Act::Wait(Waiting::DeletedAtPeer))]
+    #[case::perhaps_another(Copy { confirmed: false, ..copy(X, Some((1, X))) }, Act::Wait(Waiting::DeletedAtPeer))]
+    #[case::leaving(Copy { leaving: true, ..copy(X, None) }, Act::Release)]
+    fn what_is_absent_at_the_peer_counts_only_when_all_was_seen(#[case] local: Copy, #[case] act: Act) {
+        assert_eq!(decide(Some(&local), &Peer::Absent, Lead::Here), act);
+        let unseen = decide(
+            Some(&Copy {
+                confirmed: false,
+                ..local
+            }),
+            &Peer::Unknown,
+            Lead::Here,
+        );
+        assert_eq!(unseen, Act::Wait(Waiting::PeerUnknown));
+    }
+
+    #[rstest]
+    #[case::new_there(copy(X, None), Act::Create(agreement(1, X)))]
+    #[case::deleted_here(copy(X, Some((1, X))), Act::Wait(Waiting::PeerFollows))]
+    #[case::edited_there_since(copy(Y, Some((1, X))), Act::Wait(Waiting::EditedAtPeer))]
+    #[case::gone_in_a_moment(Copy { leaving: true, ..copy(X, None) }, Act::Nothing)]
+    fn what_is_absent_here_is_made_if_it_was_never_here(#[case] peer: Copy, #[case] act: Act) {
+        assert_eq!(decide(None, &Peer::Copy(peer), Lead::Nobody), act);
+    }
+
+    #[rstest]
+    #[case::it_has_noted(Some((1, X)), Act::Release)]
+    #[case::it_has_not(None, Act::Wait(Waiting::PeerFollows))]
+    fn what_was_deleted_goes_once_the_peer_knows_it_was_at_both(
+        #[case] noted: Option<(u64, u8)>,
+        #[case] act: Act,
+    ) {
+        let local = Copy {
+            leaving: true,
+            confirmed: false,
+            ..copy(X, Some((1, X)))
+        };
+        let peer = Peer::Copy(copy(X, noted));
+        assert_eq!(decide(Some(&local), &peer, Lead::Here), act);
+        // Of what it has noted before it needs no sight.
+        let confirmed = Copy {
+            confirmed: true,
+            ..local
+        };
+        assert_eq!(decide(Some(&confirmed), &Peer::Unknown, Lead::Here), Act::Release);
+    }
+
+    #[test]
+    fn two_that_were_made_by_two_people_are_no_edits_of_one() {
+        let one = copy(X, Some((1, Y)));
+        let other = Copy {
+            lineage: Lineage("two".into()),
+            ..copy(Y, None)
+        };
+        let act = |lead| decide(Some(&one), &Peer::Copy(other.clone()), lead);
+        assert_eq!(act(Lead::Here), Act::Wait(Waiting::PeerYields));
+        assert_eq!(act(Lead::There), take(2, Y, true));
+    }
+
+    #[test]
+    fn specs_of_two_schemas_are_not_compared() {
+        let local = copy(X, Some((1, X)));
+        let mut peer = copy(X, Some((1, X)));
+        peer.spec = SpecHash::new(2, [X; 32]);
+        let act = decide(Some(&local), &Peer::Copy(peer), Lead::Here);
+        assert_eq!(act, Act::Wait(Waiting::PeerSchemaDiffers));
+    }
+}
