@@ -1,5 +1,8 @@
 //! Two real engines for tests, which the suite `engines` gives the image of Cyrus in `GOVUC_CYRUS_ROOT`.
 
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     env,
     io::{BufRead, BufReader, Write},

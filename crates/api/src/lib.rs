@@ -2,22 +2,24 @@
 
 mod agency;
 pub mod conditions;
+mod failover;
 mod hold;
 mod mail_store;
 mod mailbox;
 mod maintenance;
 mod platform;
 mod schema;
+mod switchover;
 
 pub use agency::{
     Administrators, Agency, AgencyMail, AgencySpec, AgencyStatus, Application, Approval, Budget,
     DecisionKind, Domain, ExistingContract, PlacedStore, Placement, Subject, SubjectKind, Translated,
 };
+pub use failover::{Extent, Failover, FailoverState, FailoverStatus, Lack};
 pub use hold::{Hold, HoldState, HoldStatus};
 pub use mail_store::{
-    CopyState, Extent, Failover, FailoverState, FailoverStatus, Lack, MailStore, MailStoreSpec,
-    MailStoreStatus, MergeStatus, MergedCopy, PassedOver, PreferredSiteStatus, RecordedCopies, Storage,
-    StoreCopy, StoreUse, Switchover, SwitchoverState, SwitchoverStatus,
+    CopyState, MailStore, MailStoreSpec, MailStoreStatus, MergeStatus, MergedCopy, PassedOver,
+    PreferredSiteStatus, RecordedCopies, Storage, StoreCopy, StoreUse,
 };
 pub use mailbox::{
     FirstPassword, Granted, Individual, Language, Mailbox, MailboxKind, MailboxSpec, MailboxStatus,
@@ -28,6 +30,7 @@ pub use platform::{
     Addresses, Lockout, PasswordPolicy, Platform, PlatformMail, PlatformRoles, PlatformSpec, PlatformStatus,
     RolesMode, Site, StorePlacement, Witness,
 };
+pub use switchover::{Switchover, SwitchoverState, SwitchoverStatus};
 
 /// The group of every kind.
 pub const GROUP: &str = "1govuc.gov.my";

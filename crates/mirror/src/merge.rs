@@ -1,6 +1,6 @@
 //! The three-way merge.
 
-use crate::{Agreement, Copy, Lineage, Peer};
+use crate::{Agreement, Lineage, Peer, Replica};
 
 /// Where the lead is, as this side knows it. Of two edits its cluster's stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,10 +56,10 @@ pub enum Waiting {
 }
 
 /// What to do to `local`, the own cluster's object, of which what was seen last at the peer is `peer`.
-pub fn decide(local: Option<&Copy>, peer: &Peer, lead: Lead) -> Act {
+pub fn decide(local: Option<&Replica>, peer: &Peer, lead: Lead) -> Act {
     match (local, peer) {
         (Some(local), _) if local.leaving => leave(local, peer),
-        (None, Peer::Copy(peer)) => arrive(peer),
+        (None, Peer::Replica(peer)) => arrive(peer),
         (None, Peer::Absent) => Act::Nothing,
         (_, Peer::Unknown) => Act::Wait(Waiting::PeerUnknown),
         (Some(local), Peer::Absent) => match &local.agreed {
@@ -67,27 +67,27 @@ pub fn decide(local: Option<&Copy>, peer: &Peer, lead: Lead) -> Act {
             Some(_) if !local.confirmed => Act::Wait(Waiting::DeletedAtPeer),
             agreed => outlive(local, agreed.as_ref()),
         },
-        (Some(local), Peer::Copy(peer)) => merge(local, peer, lead),
+        (Some(local), Peer::Replica(peer)) => merge(local, peer, lead),
     }
 }
 
 /// It goes once the peer can't take it for new: what was never noted as having been at both sites is made again where it is not. A
 /// peer that is away has noted all but what was made or edited in the moment before it went.
-fn leave(local: &Copy, peer: &Peer) -> Act {
+fn leave(local: &Replica, peer: &Peer) -> Act {
     match peer {
         // It has noted it, and forgets nothing.
         _ if local.confirmed => Act::Release,
         Peer::Unknown => Act::Wait(Waiting::PeerUnknown),
         Peer::Absent => Act::Release,
-        Peer::Copy(peer) if peer.leaving || has_noted(peer, local) => Act::Release,
+        Peer::Replica(peer) if peer.leaving || has_noted(peer, local) => Act::Release,
         // Made there by somebody else: that is not what was deleted here.
-        Peer::Copy(peer) if !is_partner(local, peer) && !is_partner(peer, local) => Act::Release,
-        Peer::Copy(_) => Act::Wait(Waiting::PeerFollows),
+        Peer::Replica(peer) if !is_partner(local, peer) && !is_partner(peer, local) => Act::Release,
+        Peer::Replica(_) => Act::Wait(Waiting::PeerFollows),
     }
 }
 
 /// Whether the peer knows of the last agreement that is known here, or of a later one: what it has beyond that is an edit.
-fn has_noted(peer: &Copy, local: &Copy) -> bool {
+fn has_noted(peer: &Replica, local: &Replica) -> bool {
     match (&peer.agreed, &local.agreed) {
         (None, _) => false,
         (Some(_), None) => true,
@@ -95,7 +95,7 @@ fn has_noted(peer: &Copy, local: &Copy) -> bool {
     }
 }
 
-fn arrive(peer: &Copy) -> Act {
+fn arrive(peer: &Replica) -> Act {
     match &peer.agreed {
         // It was here, and somebody deleted it.
         Some(agreed) if agreed.spec == peer.spec => Act::Wait(Waiting::PeerFollows),
@@ -109,7 +109,7 @@ fn arrive(peer: &Copy) -> Act {
 }
 
 /// The peer's is gone.
-fn outlive(local: &Copy, agreed: Option<&Agreement>) -> Act {
+fn outlive(local: &Replica, agreed: Option<&Agreement>) -> Act {
     match agreed {
         None => Act::Wait(Waiting::PeerFollows),
         Some(agreed) if agreed.spec == local.spec => Act::Delete,
@@ -117,7 +117,7 @@ fn outlive(local: &Copy, agreed: Option<&Agreement>) -> Act {
     }
 }
 
-fn merge(local: &Copy, peer: &Copy, lead: Lead) -> Act {
+fn merge(local: &Replica, peer: &Replica, lead: Lead) -> Act {
     if local.spec.schema() != peer.spec.schema() {
         return Act::Wait(Waiting::PeerSchemaDiffers);
     }
@@ -155,7 +155,7 @@ fn merge(local: &Copy, peer: &Copy, lead: Lead) -> Act {
 }
 
 /// They are the same, by whichever way.
-fn agree(local: &Copy, peer: &Copy) -> Act {
+fn agree(local: &Replica, peer: &Replica) -> Act {
     match later(local, peer) {
         Some(later) if later.spec == local.spec && is_news(local, peer, later) => note(later.clone(), peer),
         Some(later) if later.spec == local.spec => match peer.leaving {
@@ -168,7 +168,7 @@ fn agree(local: &Copy, peer: &Copy) -> Act {
 
 /// What both come from: the later of what each has noted. One that only one side has noted counts if it was agreed with this very
 /// object; else either is new, or was made anew in a cluster that had lost it.
-fn base<'a>(local: &'a Copy, peer: &'a Copy) -> Option<&'a Agreement> {
+fn base<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {
     match (&local.agreed, &peer.agreed) {
         (Some(_), None) if !is_partner(local, peer) => None,
         (None, Some(_)) if !is_partner(peer, local) => None,
@@ -176,11 +176,11 @@ fn base<'a>(local: &'a Copy, peer: &'a Copy) -> Option<&'a Agreement> {
     }
 }
 
-fn is_partner(one: &Copy, other: &Copy) -> bool {
+fn is_partner(one: &Replica, other: &Replica) -> bool {
     one.lineage == other.lineage || one.partner.as_ref() == Some(&other.lineage)
 }
 
-fn later<'a>(local: &'a Copy, peer: &'a Copy) -> Option<&'a Agreement> {
+fn later<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {
     match (&local.agreed, &peer.agreed) {
         // Two that knew of different leads took each other's.
         (Some(one), Some(other)) if one.seq == other.seq && one.spec != other.spec => None,
@@ -189,7 +189,7 @@ fn later<'a>(local: &'a Copy, peer: &'a Copy) -> Option<&'a Agreement> {
     }
 }
 
-fn note(agreed: Agreement, peer: &Copy) -> Act {
+fn note(agreed: Agreement, peer: &Replica) -> Act {
     Act::Note {
         confirmed: peer.agreed.as_ref() == Some(&agreed),
         partner: peer.lineage.clone(),
@@ -197,13 +197,13 @@ fn note(agreed: Agreement, peer: &Copy) -> Act {
     }
 }
 
-fn is_news(local: &Copy, peer: &Copy, agreed: &Agreement) -> bool {
+fn is_news(local: &Replica, peer: &Replica, agreed: &Agreement) -> bool {
     let confirmed = peer.agreed.as_ref() == Some(agreed);
     local.agreed.as_ref() != Some(agreed) || confirmed && !local.confirmed
 }
 
-fn next(local: &Copy, peer: &Copy, with: &Copy) -> Agreement {
-    let seq = |copy: &Copy| copy.agreed.as_ref().map_or(0, |agreed| agreed.seq);
+fn next(local: &Replica, peer: &Replica, with: &Replica) -> Agreement {
+    let seq = |copy: &Replica| copy.agreed.as_ref().map_or(0, |agreed| agreed.seq);
     Agreement {
         seq: seq(local).max(seq(peer)) + 1,
         spec: with.spec.clone(),
@@ -226,8 +226,8 @@ mod tests {
     }
 
     /// One object of both sites; `agreed` is known to both.
-    fn copy(text: u8, agreed: Option<(u64, u8)>) -> Copy {
-        Copy {
+    fn copy(text: u8, agreed: Option<(u64, u8)>) -> Replica {
+        Replica {
             lineage: Lineage("one".into()),
             partner: None,
             spec: SpecHash::new(1, [text; 32]),
@@ -267,14 +267,17 @@ mod tests {
         #[case] follower: Act,
     ) {
         let (one, other) = (copy(one, one_agreed), copy(other, other_agreed));
-        assert_eq!(decide(Some(&one), &Peer::Copy(other.clone()), Lead::Here), lead);
-        assert_eq!(decide(Some(&other), &Peer::Copy(one), Lead::There), follower);
+        assert_eq!(
+            decide(Some(&one), &Peer::Replica(other.clone()), Lead::Here),
+            lead
+        );
+        assert_eq!(decide(Some(&other), &Peer::Replica(one), Lead::There), follower);
     }
 
     #[test]
     fn without_a_lead_nobody_yields() {
         let (one, other) = (copy(Y, Some((1, X))), copy(Z, Some((1, X))));
-        let act = decide(Some(&one), &Peer::Copy(other), Lead::Nobody);
+        let act = decide(Some(&one), &Peer::Replica(other), Lead::Nobody);
         assert_eq!(act, Act::Wait(Waiting::NoLead));
     }
 
@@ -282,12 +285,12 @@ mod tests {
     #[case::new_here(copy(X, None), Act::Wait(Waiting::PeerFollows))]
     #[case::deleted_there(copy(X, Some((1, X))), Act::Delete)]
     #[case::edited_since(copy(Y, Some((1, X))), Act::Wait(Waiting::DeletedAtPeer))]
-    #[case::perhaps_another(Copy { confirmed: false, ..copy(X, Some((1, X))) }, Act::Wait(Waiting::DeletedAtPeer))]
-    #[case::leaving(Copy { leaving: true, ..copy(X, None) }, Act::Release)]
-    fn what_is_absent_at_the_peer_counts_only_when_all_was_seen(#[case] local: Copy, #[case] act: Act) {
+    #[case::perhaps_another(Replica { confirmed: false, ..copy(X, Some((1, X))) }, Act::Wait(Waiting::DeletedAtPeer))]
+    #[case::leaving(Replica { leaving: true, ..copy(X, None) }, Act::Release)]
+    fn what_is_absent_at_the_peer_counts_only_when_all_was_seen(#[case] local: Replica, #[case] act: Act) {
         assert_eq!(decide(Some(&local), &Peer::Absent, Lead::Here), act);
         let unseen = decide(
-            Some(&Copy {
+            Some(&Replica {
                 confirmed: false,
                 ..local
             }),
@@ -301,9 +304,9 @@ mod tests {
     #[case::new_there(copy(X, None), Act::Create(agreement(1, X)))]
     #[case::deleted_here(copy(X, Some((1, X))), Act::Wait(Waiting::PeerFollows))]
     #[case::edited_there_since(copy(Y, Some((1, X))), Act::Wait(Waiting::EditedAtPeer))]
-    #[case::gone_in_a_moment(Copy { leaving: true, ..copy(X, None) }, Act::Nothing)]
-    fn what_is_absent_here_is_made_if_it_was_never_here(#[case] peer: Copy, #[case] act: Act) {
-        assert_eq!(decide(None, &Peer::Copy(peer), Lead::Nobody), act);
+    #[case::gone_in_a_moment(Replica { leaving: true, ..copy(X, None) }, Act::Nothing)]
+    fn what_is_absent_here_is_made_if_it_was_never_here(#[case] peer: Replica, #[case] act: Act) {
+        assert_eq!(decide(None, &Peer::Replica(peer), Lead::Nobody), act);
     }
 
     #[rstest]
@@ -313,15 +316,15 @@ mod tests {
         #[case] noted: Option<(u64, u8)>,
         #[case] act: Act,
     ) {
-        let local = Copy {
+        let local = Replica {
             leaving: true,
             confirmed: false,
             ..copy(X, Some((1, X)))
         };
-        let peer = Peer::Copy(copy(X, noted));
+        let peer = Peer::Replica(copy(X, noted));
         assert_eq!(decide(Some(&local), &peer, Lead::Here), act);
         // Of what it has noted before it needs no sight.
-        let confirmed = Copy {
+        let confirmed = Replica {
             confirmed: true,
             ..local
         };
@@ -331,11 +334,11 @@ mod tests {
     #[test]
     fn two_that_were_made_by_two_people_are_no_edits_of_one() {
         let one = copy(X, Some((1, Y)));
-        let other = Copy {
+        let other = Replica {
             lineage: Lineage("two".into()),
             ..copy(Y, None)
         };
-        let act = |lead| decide(Some(&one), &Peer::Copy(other.clone()), lead);
+        let act = |lead| decide(Some(&one), &Peer::Replica(other.clone()), lead);
         assert_eq!(act(Lead::Here), Act::Wait(Waiting::PeerYields));
         assert_eq!(act(Lead::There), take(2, Y, true));
     }
@@ -345,7 +348,7 @@ mod tests {
         let local = copy(X, Some((1, X)));
         let mut peer = copy(X, Some((1, X)));
         peer.spec = SpecHash::new(2, [X; 32]);
-        let act = decide(Some(&local), &Peer::Copy(peer), Lead::Here);
+        let act = decide(Some(&local), &Peer::Replica(peer), Lead::Here);
         assert_eq!(act, Act::Wait(Waiting::PeerSchemaDiffers));
     }
 }

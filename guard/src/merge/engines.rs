@@ -1,5 +1,8 @@
 //! Merges of two real engines: the follower's stands for the copy that was passed over.
 
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::engines::{Imap, OPERATOR, Pair, USER, login};
 use tokio::net::UnixStream;

@@ -19,7 +19,7 @@ use std::{
 
 use govuc_etcd::{
     Etcd,
-    roles::{Replaced, Roles, StoreRecords},
+    roles::{Roles, StoreRecords},
     testbed::Testbed,
 };
 use govuc_roles::{

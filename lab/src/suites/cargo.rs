@@ -76,6 +76,7 @@ pub async fn lint(report: &mut Report) -> anyhow::Result<()> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--all-features",
                 "--quiet",
                 "--",
                 "-D",

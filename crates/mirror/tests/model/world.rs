@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use govuc_mirror::{Act, Agreement, Copy, Lead, Lineage, Peer, SpecHash, Waiting, decide};
+use govuc_mirror::{Act, Agreement, Lead, Lineage, Peer, Replica, SpecHash, Waiting, decide};
 
 /// A rule that is left out, to see that it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub type Edits = u16;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
-    pub copy: Copy,
+    pub copy: Replica,
     pub edits: Edits,
 }
 
@@ -110,7 +110,7 @@ impl World {
             }
             None => {
                 self.clusters[at].object = Some(Object {
-                    copy: Copy {
+                    copy: Replica {
                         lineage: Lineage(self.made.to_string()),
                         partner: None,
                         spec,
@@ -153,9 +153,9 @@ impl World {
             Sight::Nothing if mutant == Some(Mutant::IncompleteIsAbsent) => Peer::Absent,
             Sight::Nothing => Peer::Unknown,
             Sight::Absent => Peer::Absent,
-            Sight::Object(object) => Peer::Copy(object.copy.clone()),
+            Sight::Object(object) => Peer::Replica(object.copy.clone()),
         };
-        if let (Some(local), Peer::Copy(peer)) = (&mut local, &mut peer) {
+        if let (Some(local), Peer::Replica(peer)) = (&mut local, &mut peer) {
             match mutant {
                 Some(Mutant::OwnNoteOnly) if !local.leaving => peer.agreed.clone_from(&local.agreed),
                 Some(Mutant::NothingConfirmed) => local.confirmed = local.agreed.is_some(),
@@ -270,7 +270,7 @@ fn text_of(wanted: &SpecHash) -> u8 {
 
 fn taken(seen: Object, agreed: &Agreement) -> Object {
     Object {
-        copy: Copy {
+        copy: Replica {
             agreed: Some(agreed.clone()),
             partner: None,
             confirmed: false,

@@ -1,5 +1,8 @@
 //! Digests of two real engines.
 
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::engines::{OPERATOR, Pair, USER, login};
 

@@ -28,7 +28,7 @@ pub struct Lineage(pub String);
 
 /// One cluster's object. A spec and the agreement that the mirror writes with it change together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Copy {
+pub struct Replica {
     pub lineage: Lineage,
     /// The lineage of the peer's object when something was agreed last: another one where two people made the same.
     pub partner: Option<Lineage>,
@@ -48,7 +48,7 @@ pub enum Peer {
     Unknown,
     /// A complete list did not have it.
     Absent,
-    Copy(Copy),
+    Replica(Replica),
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
