@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use govuc_roles::{Event, record::OperationId};
@@ -12,7 +12,7 @@ use tokio::{
     time,
 };
 
-use crate::{metrics::Reason, turn::Events};
+use crate::{clock::unix_now, metrics::Reason, turn::Events};
 
 /// The order is sent with the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,8 +55,7 @@ impl Holds {
         if !self.leased {
             return Err("its role is assigned, and needs no etcd".to_owned());
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(u64::MAX, |since| since.as_secs());
+        let now = unix_now().unwrap_or(u64::MAX);
         let Some(left) = order.not_after.checked_sub(now) else {
             return Err("it was to be begun earlier".to_owned());
         };

@@ -10,6 +10,7 @@
 //! ```
 
 mod cli;
+mod clock;
 mod config;
 mod drain;
 mod engine;

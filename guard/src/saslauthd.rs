@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use govuc_roles::State;
@@ -22,7 +22,7 @@ use tokio::{
     time,
 };
 
-use crate::turn::View;
+use crate::{clock::unix_now, turn::View};
 
 /// A question comes at once or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,9 +119,7 @@ impl Saslauthd {
             store: &self.store,
             era: view.highest.ballot.era.0,
         };
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = unix_now().unwrap_or_default();
         let verified = match purpose {
             Purpose::Admin => self.key.verify_of_lead(token, subject, now).map(Some),
             _ => self.key.verify(token, subject, now).map(|()| None),
@@ -165,6 +163,8 @@ async fn write_string(stream: &mut (impl AsyncWrite + Unpin), text: &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
     use govuc_roles::{Ballot, Evidence, Role, SlotCopy, VolumeId};
 
     fn saslauthd(state: State, era: u64) -> Saslauthd {

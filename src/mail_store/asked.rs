@@ -5,7 +5,6 @@ use govuc_etcd::{
     roles::{Reading, Replaced, StoreRecords},
 };
 use govuc_roles::{
-    Site, Term,
     record::{Ended, EraRecord, OperationId, Outcome, OutcomeRecord, Want},
     timing::Timing,
 };
@@ -58,49 +57,22 @@ pub fn until(not_after: Timestamp, now: Timestamp) -> u64 {
 
 /// How something that was asked ended, with who has the store; if anything was asked since, who had it before that.
 pub fn end(operation: &str, store: &StoreRecords) -> Option<Ended> {
-    let last = store.outcome.as_ref().map(|outcome| Ended {
-        outcome: outcome.record.clone(),
-        holder: holder(store),
-        term: store.state.as_ref().map_or(Term(0), |state| state.record.term),
-    });
-    last.into_iter()
-        .chain(store.ended.iter().cloned())
-        .find(|ended| ended.outcome.operation.0 == operation)
-}
-
-/// The site that took the store last; `None` after a hand-over that nobody has taken yet.
-pub fn holder(store: &StoreRecords) -> Option<Site> {
-    let state = store.state.as_ref()?;
-    Some(state.record.holder.as_ref()?.site.clone())
+    let mut all = store.last().into_iter().chain(store.ended.iter().cloned());
+    all.find(|ended| ended.outcome.operation.0 == operation)
 }
 
 /// What was handed over and not taken yet: whatever is asked meanwhile, only who takes it can answer.
 pub fn is_on_its_way(store: &StoreRecords) -> Option<&OperationId> {
-    let outcome = store.outcome.as_ref()?;
-    let handed_over = outcome.record.outcome == Outcome::Done
-        && store
-            .state
-            .as_ref()
-            .is_some_and(|state| state.record.holder.is_none());
-    handed_over.then_some(&outcome.record.operation)
+    let outcome = &store.outcome.as_ref()?.record;
+    (outcome.outcome == Outcome::Done && store.holder().is_none()).then_some(&outcome.operation)
 }
 
 /// Whether it can no longer be under way: it was answered, or its time has run out.
 pub fn is_over(want: &Want, store: &StoreRecords, now: Timestamp) -> bool {
-    let answered = store
-        .outcome
-        .as_ref()
-        .filter(|outcome| outcome.record.operation == want.operation);
-    let ended = answered.is_some_and(|outcome| match outcome.record.outcome {
-        Outcome::Refused | Outcome::Aborted => true,
-        // Handed over, and perhaps not taken yet.
-        Outcome::Done => store
-            .state
-            .as_ref()
-            .is_some_and(|state| state.record.holder.is_some()),
-    });
+    let outcome = store.outcome.as_ref();
+    let answered = outcome.is_some_and(|outcome| outcome.record.operation == want.operation);
     let most = i64::try_from(want.not_after)
         .unwrap_or(i64::MAX)
         .saturating_add(AT_MOST);
-    ended || now.as_second() > most
+    answered && is_on_its_way(store).is_none() || now.as_second() > most
 }

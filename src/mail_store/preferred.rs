@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    asked::{self, BEGIN_WITHIN, Heard, Step},
+    asked::{BEGIN_WITHIN, Heard, Step},
     switchover::{self, Known},
 };
 
@@ -60,7 +60,11 @@ pub fn next(
             );
         }
     };
-    if asked::holder(&reading.store).is_some_and(|holder| holder.as_str() == preferred) {
+    if reading
+        .store
+        .holder()
+        .is_some_and(|holder| holder.as_str() == preferred)
+    {
         return at(preferred, last);
     }
     if let Some((attempt, Time(finished))) =

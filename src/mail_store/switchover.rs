@@ -85,12 +85,12 @@ impl Course<'_> {
     fn with(mut self, reading: &Reading, known: &Known<'_>) -> Next {
         let store = &reading.store;
         if self.status.from.is_none() {
-            self.status.from = asked::holder(store).map(|holder| holder.to_string());
+            self.status.from = store.holder().map(ToString::to_string);
         }
         let mine = |operation: &OperationId| operation.0 == self.asked.id;
         if let Some(ended) = asked::end(&self.asked.id, store) {
-            let is_last = asked::is_on_its_way(store).is_some_and(mine);
-            return self.ended(ended, is_last);
+            let on_its_way = asked::is_on_its_way(store).is_some_and(mine);
+            return self.ended(ended, on_its_way);
         }
         let over = |want: &Want| asked::is_over(want, store, self.now);
         match &store.want {

@@ -134,10 +134,6 @@ fn form(field: &JSONSchemaProps, inner: &JSONSchemaProps, required: bool) -> Str
     };
     parts.extend(counted(field.min_items, field.max_items, "of them"));
     parts.extend(counted(inner.min_length, inner.max_length, "characters"));
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "bounds of integers, as the types have them"
-    )]
     let whole = |bound: Option<f64>| bound.map(|bound| bound as i64);
     parts.extend(
         counted(whole(inner.minimum), whole(inner.maximum), "").map(|text| text.trim_end().to_owned()),

@@ -179,10 +179,10 @@ async fn make(
         (Some(etcd), Some(members)) if members.formed => agreement::tell(etcd, platform, site, now).await,
         _ => None,
     };
-    match told.as_ref().map(Told::agreement) {
-        // What was known stays, as in the status.
-        None | Some(Agreement::Unheard) => {}
-        Some(agreement) => context.metrics.sites_differ(agreement != Agreement::Same),
+    let agreement = told.as_ref().map_or(Agreement::Unheard, Told::agreement);
+    // What was known stays, as in the status.
+    if agreement != Agreement::Unheard {
+        context.metrics.sites_differ(agreement != Agreement::Same);
     }
     let announced = announced::statuses(
         platform.spec.maintenance.as_ref(),
@@ -198,7 +198,7 @@ async fn make(
         held,
         windows: announced,
         fault,
-        agreement: told.as_ref().map_or(Agreement::Unheard, Told::agreement),
+        agreement,
     };
     let renewals = [certificates.renewal, roles.and_then(|roles| roles.renewal)];
     let again = match (parts.settled(), &parts.members) {

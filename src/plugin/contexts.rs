@@ -5,6 +5,8 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
+use super::output;
+
 /// A cluster as kubeconfig names it.
 #[derive(Clone)]
 pub struct Context {
@@ -27,6 +29,17 @@ pub enum Error {
     Client { name: String, source: Box<kube::Error> },
 }
 
+/// Of a command that shows what several clusters have. One that is away is no reason to say nothing of the others.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    #[error(transparent)]
+    Context(#[from] Error),
+    #[error("{}", .0.join("\n       "))]
+    NotSeen(Vec<String>),
+    #[error(transparent)]
+    Output(#[from] output::Error),
+}
+
 impl Context {
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or("the current context")
@@ -44,6 +57,15 @@ pub async fn open(names: &[String]) -> Result<Vec<Context>, Error> {
         contexts.push(context(&kubeconfig, Some(name)).await?);
     }
     Ok(contexts)
+}
+
+/// What can't be seen, if anything.
+pub fn all_seen(faults: Vec<String>) -> Result<(), ShowError> {
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(ShowError::NotSeen(faults))
+    }
 }
 
 /// A client of this context; of the current one when none is named.

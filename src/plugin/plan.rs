@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::{
-    contexts::{self, Context},
+    contexts::{self, Context, ShowError},
     output::{self, Format},
     stores,
 };
@@ -98,20 +98,9 @@ struct Move {
     message: String,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Context(#[from] contexts::Error),
-    #[error("{}", .0.join("\n       "))]
-    NotSeen(Vec<String>),
-    #[error(transparent)]
-    Output(#[from] output::Error),
-}
-
-pub async fn run(arguments: Arguments) -> Result<(), Error> {
+pub async fn run(arguments: Arguments) -> Result<(), ShowError> {
     let now = Timestamp::now();
     let mut plans = Vec::new();
-    // A site that is away is no reason to say nothing of the other.
     let mut faults = Vec::new();
     for context in contexts::open(&arguments.contexts).await? {
         match read(&context).await {
@@ -126,11 +115,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     if !plans.is_empty() {
         output::print(arguments.output, &plans, &text.join("\n"))?;
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::NotSeen(faults))
-    }
+    contexts::all_seen(faults)
 }
 
 async fn read(context: &Context) -> Result<(Platform, Vec<MailStore>), stores::Error> {

@@ -129,3 +129,43 @@ async fn who_may_not_exec_in_the_pod_is_told_which_verbs_that_takes() {
         ],
     );
 }
+
+/// As `docs/how-to/merge-report.md` has it: of one store, by both verbs.
+#[tokio::test]
+async fn who_may_exec_in_one_stores_pod_is_refused_no_longer_there_and_still_elsewhere() {
+    let admin = installed(None).await;
+    for name in ["readable", "unreadable"] {
+        made(&admin, name).await;
+    }
+    let metadata = json!({"name": "merge-report", "namespace": "govuc-mail"});
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "merge-report"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": RECOVERER}],
+    });
+    let role = |verbs: &[&str]| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata,
+            "rules": [{
+                "apiGroups": [""], "resources": ["pods/exec"], "resourceNames": ["readable-0"], "verbs": verbs,
+            }],
+        })
+    };
+    put(&admin, &binding).await.unwrap();
+    let report = |store| govuc_as(RECOVERER, &["merge", "report", store, "--context", "pdsa1"]);
+    put(&admin, &role(&["get", "create"])).await.unwrap();
+    let mut told = report("readable");
+    // The authorizer hears of a new role a moment later.
+    for _ in 0..50 {
+        if !text(&told.stderr).contains("may not be read") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        told = report("readable");
+    }
+    says(&told, &["pdsa1: there is no pod readable-0 in govuc-mail"]);
+    says(
+        &report("unreadable"),
+        &["the report in pod unreadable-0 of govuc-mail may not be read"],
+    );
+}

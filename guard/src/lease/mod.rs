@@ -7,7 +7,7 @@ pub use peer::PeerAnswers;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use govuc_etcd::{
@@ -22,7 +22,7 @@ use govuc_roles::{
 use govuc_wire::preamble::{PeerQuestion, PeerReply};
 use tokio::{sync::mpsc, time};
 
-use crate::{relay::Peer, saslauthd::Leads, turn::Events};
+use crate::{clock, relay::Peer, saslauthd::Leads, turn::Events};
 
 /// What the machine orders.
 pub enum Order {
@@ -290,6 +290,5 @@ impl Lease {
 
 /// A clock before 1970 takes everything for late.
 fn unix_now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(u64::MAX, |since| since.as_secs())
+    clock::unix_now().unwrap_or(u64::MAX)
 }

@@ -4,13 +4,13 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use govuc_roles::{Ballot, VolumeId, record::MergeCounts};
 use govuc_wire::merge_report::{self, Line};
 
 use super::plan::Counts;
+use crate::clock::unix_now;
 
 /// Of a file's name, after the volume's.
 const ENDING: &str = ".jsonl";
@@ -127,12 +127,6 @@ fn end_last_line(file: &mut File) -> io::Result<()> {
     file.write_all(b"\n")
 }
 
-/// None by a clock before 1970.
-fn unix_now() -> Option<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(since.as_secs())
-}
-
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error { path, source }
@@ -216,7 +210,7 @@ mod tests {
         for (name, seconds) in [("b.jsonl", 10), ("a.jsonl", 20), ("c.jsonl", 5), ("d.json", 30)] {
             fs::create_dir_all(&merges).unwrap();
             let file = File::create(merges.join(name)).unwrap();
-            file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+            file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
                 .unwrap();
         }
         assert_eq!(volumes(&merges).unwrap(), ["c", "b", "a"]);

@@ -68,6 +68,34 @@ pub async fn term(service: &Service, store: &str) -> anyhow::Result<u64> {
     data["status"]["term"].as_u64().context("the store has no term")
 }
 
+/// What a cluster says of the copy that was merged last.
+pub async fn merged(service: &Service, store: &str, at: Site) -> anyhow::Result<Value> {
+    let data = object(service, store, at).await?;
+    Ok(data["status"]["recorded"]["merged"].clone())
+}
+
+/// Waits until another copy than `earlier` was merged.
+pub async fn merges(
+    service: &Service,
+    store: &str,
+    at: Site,
+    earlier: &Value,
+    limit: Duration,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    loop {
+        let now = merged(service, store, at).await?;
+        if !now.is_null() && now != *earlier {
+            return Ok(());
+        }
+        ensure!(
+            start.elapsed() < limit,
+            "{at} does not say that the copy that was passed over is merged"
+        );
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
 /// Waits until both clusters say that both copies have all that is stored.
 pub async fn in_step(service: &Service, store: &str) -> anyhow::Result<()> {
     for site in Site::DATA_CENTRES {

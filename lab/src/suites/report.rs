@@ -26,13 +26,7 @@ impl Report {
 
     /// As [`Report::check`], for what has to be there whichever checks are chosen.
     pub async fn prepare(&mut self, name: &str, step: impl Future<Output = anyhow::Result<()>>) -> bool {
-        let start = Instant::now();
-        let result = step.await.map(|()| String::new());
-        self.tell(
-            name,
-            start.elapsed(),
-            result.map_err(|error| format!("{error:#}")),
-        )
+        self.run(name, async { step.await.map(|()| String::new()) }).await
     }
 
     /// Runs a check, if it is chosen, and prints how it went; true if it passed.
@@ -48,6 +42,10 @@ impl Report {
             return false;
         }
         self.chosen += 1;
+        self.run(name, check).await
+    }
+
+    async fn run(&mut self, name: &str, check: impl Future<Output = anyhow::Result<String>>) -> bool {
         let start = Instant::now();
         let result = check.await.map_err(|error| format!("{error:#}"));
         self.tell(name, start.elapsed(), result)

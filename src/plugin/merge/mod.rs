@@ -14,7 +14,7 @@ use kube::{Api, api::ListParams};
 
 use self::{brought::Brought, site::Site, sought::Known, table::table};
 use super::{
-    contexts::{self, Context},
+    contexts::{self, Context, ShowError},
     output::{self, Format},
 };
 use crate::controller::chain;
@@ -52,25 +52,14 @@ struct Report {
     output: Option<Format>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Context(#[from] contexts::Error),
-    #[error("{}", .0.join("\n       "))]
-    NotSeen(Vec<String>),
-    #[error(transparent)]
-    Output(#[from] output::Error),
-}
-
-pub async fn run(arguments: Arguments) -> Result<(), Error> {
+pub async fn run(arguments: Arguments) -> Result<(), ShowError> {
     let Command::Report(arguments) = arguments.command;
     report(arguments).await
 }
 
-async fn report(arguments: Report) -> Result<(), Error> {
+async fn report(arguments: Report) -> Result<(), ShowError> {
     let store = arguments.store.as_str();
     let mut sites = Vec::new();
-    // A site that is away is no reason to say nothing of the other.
     let mut faults = Vec::new();
     for context in contexts::open(&arguments.contexts).await? {
         match Site::open(context, store).await {
@@ -114,11 +103,7 @@ async fn report(arguments: Report) -> Result<(), Error> {
         }
         _ => {}
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::NotSeen(faults))
-    }
+    contexts::all_seen(faults)
 }
 
 fn print(arguments: &Report, reports: &[Brought]) -> Result<(), output::Error> {

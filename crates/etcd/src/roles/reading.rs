@@ -95,24 +95,16 @@ impl Reading {
     /// What gives way when something is asked, and what of it is kept.
     pub fn replaced(&self) -> Replaced {
         let store = &self.store;
-        let mut ended = store.ended.clone();
-        if let Some(Versioned { record, .. }) = &store.outcome {
-            let state = store.state.as_ref().map(|state| &state.record);
-            ended.retain(|earlier| earlier.outcome.operation != record.operation);
-            ended.insert(
-                0,
-                Ended {
-                    outcome: record.clone(),
-                    holder: state.and_then(|state| Some(state.holder.as_ref()?.site.clone())),
-                    term: state.map_or(Term(0), |state| state.term),
-                },
-            );
-            ended.truncate(REMEMBERED);
-        }
+        let last = store.last();
+        let is_last = |earlier: &&Ended| {
+            let last = last.as_ref();
+            last.is_some_and(|last| last.outcome.operation == earlier.outcome.operation)
+        };
+        let earlier = store.ended.iter().filter(|earlier| !is_last(earlier)).cloned();
         Replaced {
             want: revision(store.want.as_ref()),
             outcome: revision(store.outcome.as_ref()),
-            ended: EndedRecord(ended),
+            ended: EndedRecord(last.clone().into_iter().chain(earlier).take(REMEMBERED).collect()),
         }
     }
 
@@ -204,6 +196,22 @@ impl All {
 }
 
 impl StoreRecords {
+    /// The site that took the store last; `None` after a hand-over that nobody has taken yet.
+    pub fn holder(&self) -> Option<&Site> {
+        let state = self.state.as_ref()?;
+        Some(&state.record.holder.as_ref()?.site)
+    }
+
+    /// How what was asked last ended, with who has the store now.
+    pub fn last(&self) -> Option<Ended> {
+        let outcome = self.outcome.as_ref()?;
+        Some(Ended {
+            outcome: outcome.record.clone(),
+            holder: self.holder().cloned(),
+            term: self.state.as_ref().map_or(Term(0), |state| state.record.term),
+        })
+    }
+
     fn add(&mut self, key: Key, found: &KeyValue) -> Result<(), Error> {
         match key {
             Key::Era | Key::Lead | Key::LeadTerm | Key::Site(_) => {}

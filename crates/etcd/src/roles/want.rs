@@ -5,7 +5,7 @@ use std::time::Duration;
 use govuc_roles::record::{EraRecord, OutcomeRecord, Want};
 
 use super::{Key, Replaced, Roles, StoreName, delete, encode, holds, put, read, unchanged};
-use crate::{Compare, Error, Operation, Revision, Txn};
+use crate::{Error, Revision, Txn};
 
 impl Roles {
     /// Asks something of a store in the place of what was last asked, and keeps how that ended.
@@ -19,15 +19,7 @@ impl Roles {
         replaced: &Replaced,
         limit: Duration,
     ) -> Result<Revision, Error> {
-        let key = Key::Want(store.clone());
-        let value = encode(&key, want)?;
-        let (compares, kept) = replaced.gives_way(store)?;
-        let txn = Txn {
-            compares,
-            then: vec![put(&key, value.clone()), kept],
-            otherwise: vec![read(&key)],
-        };
-        self.settle(&txn, limit, |found| holds(found, 0, &value)).await
+        self.ask(store, want, replaced, None, limit).await
     }
 
     /// Raises the era and asks something that is decided by that, all or nothing: whoever decided to take a store before,
@@ -44,16 +36,35 @@ impl Roles {
         expected: Revision,
         limit: Duration,
     ) -> Result<Revision, Error> {
-        let key = Key::Want(store.clone());
+        self.ask(store, want, replaced, Some((era, expected)), limit)
+            .await
+    }
+
+    async fn ask(
+        &self,
+        store: &StoreName,
+        want: &Want,
+        replaced: &Replaced,
+        raised: Option<(&EraRecord, Revision)>,
+        limit: Duration,
+    ) -> Result<Revision, Error> {
+        let [key, outcome, ended] = [Key::Want, Key::Outcome, Key::Ended].map(|key| key(store.clone()));
         let value = encode(&key, want)?;
-        let (mut compares, kept) = replaced.gives_way(store)?;
-        compares.push(unchanged(&Key::Era, expected));
-        let raised = put(&Key::Era, encode(&Key::Era, era)?);
-        let txn = Txn {
-            compares,
-            then: vec![raised, put(&key, value.clone()), kept],
+        let mut txn = Txn {
+            compares: vec![
+                unchanged(&key, replaced.want),
+                unchanged(&outcome, replaced.outcome),
+            ],
+            then: vec![
+                put(&key, value.clone()),
+                put(&ended, encode(&ended, &replaced.ended)?),
+            ],
             otherwise: vec![read(&key)],
         };
+        if let Some((era, expected)) = raised {
+            txn.compares.push(unchanged(&Key::Era, expected));
+            txn.then.push(put(&Key::Era, encode(&Key::Era, era)?));
+        }
         self.settle(&txn, limit, |found| holds(found, 0, &value)).await
     }
 
@@ -78,13 +89,5 @@ impl Roles {
         self.settle(&txn, limit, |found| holds(found, 0, &value))
             .await
             .map(drop)
-    }
-}
-
-impl Replaced {
-    fn gives_way(&self, store: &StoreName) -> Result<(Vec<Compare>, Operation), Error> {
-        let [want, outcome, ended] = [Key::Want, Key::Outcome, Key::Ended].map(|key| key(store.clone()));
-        let compares = vec![unchanged(&want, self.want), unchanged(&outcome, self.outcome)];
-        Ok((compares, put(&ended, encode(&ended, &self.ended)?)))
     }
 }

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
 use super::observer::{Guards, Observer};
 use super::processes;
 use super::silence::Silence;
 use super::trial::Seen;
 use crate::network::{Line, Site};
-use crate::service::store::{decide, object};
+use crate::service::store::{decide, merged, merges};
 use crate::{fault, site, up};
 
 /// What the page allows for a whole site.
@@ -61,11 +60,7 @@ pub async fn the_primarys_site_is_lost_while_alone_and_the_store_is_forced(
             let (service, store) = (&observer.service, &observer.stores[0]);
             let lost = trial.before[0].site;
             let left = lost.other();
-            let merged = async || {
-                let status = object(service, store, left).await?["status"].clone();
-                anyhow::Ok(status["recorded"]["merged"].clone())
-            };
-            let earlier = merged().await?;
+            let earlier = merged(service, store, left).await?;
             let cut = Instant::now();
             fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
             let alone = |guards: &Guards| guards.holder(0).is_some() && !guards.is_paired(0);
@@ -84,13 +79,7 @@ pub async fn the_primarys_site_is_lost_while_alone_and_the_store_is_forced(
             let again = trial.first_again(start, SITE).await?;
             up::revive(&service.lab, lost).await?;
             let revived = Instant::now();
-            while [&earlier, &Value::Null].contains(&&merged().await?) {
-                ensure!(
-                    revived.elapsed() < MERGED,
-                    "{left} does not say that what {lost} had is merged"
-                );
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+            merges(service, store, left, &earlier, MERGED).await?;
             Ok(format!(
                 "{only_there} stored at {lost} alone; {left} served after {moved:.0} s, {again}; merged {:.0} s after {lost} was up",
                 revived.elapsed().as_secs_f64()

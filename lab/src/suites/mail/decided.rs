@@ -9,7 +9,7 @@ use crate::network::{Line, Site};
 use crate::service::Service;
 use crate::service::mail::{self, Message};
 use crate::service::people::{ALI, Person, SITI};
-use crate::service::store::{decide, in_step, object, replicated, sides};
+use crate::service::store::{decide, in_step, merged, merges, object, replicated, sides};
 use crate::{fault, site, up};
 
 /// After this nobody who has neither etcd nor the follower has an open gate.
@@ -68,6 +68,7 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
     let (store, lost, left) = sides_in_step(service).await?;
     // Now: of a site that is lost nobody learns anything.
     let (lost_door, door) = (service.door(lost).await?, service.door(left).await?);
+    let earlier = merged(service, &store, left).await?;
     fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
     replicated(service, &store, lost, "False").await?;
     lost_door.opens(ALI.login(), PATIENCE).await?;
@@ -87,14 +88,8 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
 
     up::revive(&service.lab, lost).await?;
     let start = Instant::now();
-    while object(service, &store, left).await?["status"]["recorded"]["merged"].is_null() {
-        ensure!(
-            start.elapsed() < PATIENCE,
-            "{left} does not say that the lost copy is merged"
-        );
-        tokio::time::sleep(PERIOD).await;
-    }
-    let merged = start.elapsed().as_secs_f64();
+    merges(service, &store, left, &earlier, PATIENCE).await?;
+    let brought = start.elapsed().as_secs_f64();
     in_step(service, &store).await?;
     let whole = start.elapsed().as_secs_f64();
     for door in [&door, &lost_door] {
@@ -109,7 +104,7 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
         ALI.address
     );
     Ok(format!(
-        "forced to {left} in {forced:.0} s; merged {merged:.0} s and in step {whole:.0} s after {lost} was up again; both messages \
+        "forced to {left} in {forced:.0} s; merged {brought:.0} s and in step {whole:.0} s after {lost} was up again; both messages \
          are read at both sites, and the report has what was brought"
     ))
 }
