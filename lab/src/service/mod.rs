@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use govuc_wire::names;
 
 pub use door::{Door, Login, Stream};
@@ -148,6 +148,27 @@ impl Service {
             name,
             authorities: self.authorities()?,
         })
+    }
+
+    /// Has a person choose the own password in place of the first one, unless that was done before.
+    pub async fn choose_password(&self, door: &Door, person: Person) -> anyhow::Result<()> {
+        if door.imap(person.login()).await.is_ok() {
+            return Ok(());
+        }
+        let first = self
+            .first_password(person)?
+            .with_context(|| format!("{} has no first password", person.address))?;
+        let login = Login {
+            user: person.address,
+            password: &first,
+        };
+        let (status, answer) = door.change_password(login, person.password)?;
+        ensure!(
+            status == 204,
+            "{}: the new password was answered {status}: {answer}",
+            person.address
+        );
+        Ok(())
     }
 
     /// The first password of a person, if it was not changed yet.

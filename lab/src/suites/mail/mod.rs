@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use super::report::{Report, sentence};
 use crate::lab::{Lab, LabName};
+use crate::network::Site;
 use crate::service::Service;
+use crate::service::people::{ALI, KUMAR, SITI};
 use crate::up;
 
 /// How long the operator is watched for writes. Longer than that nobody waits for a test.
@@ -56,6 +58,16 @@ pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
             [
                 main_job::a_first_password_must_be_changed,
                 page::a_password_is_changed_in_a_browser,
+            ]
+        );
+        if report.is_narrowed() {
+            let chosen = passwords(&service);
+            report.prepare("people have passwords of their own", chosen).await;
+        }
+        checks!(
+            report,
+            service,
+            [
                 main_job::mail_goes_between_agencies_and_sites,
                 main_job::submission_refuses_what_it_must,
                 main_job::a_virus_is_refused,
@@ -104,4 +116,13 @@ pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
         );
     }
     if keep { Ok(()) } else { up::down(&name) }
+}
+
+/// What the checks of passwords leave behind.
+async fn passwords(service: &Service) -> anyhow::Result<()> {
+    let door = service.door(Site::Pdsa1).await?;
+    for person in [ALI, SITI, KUMAR] {
+        service.choose_password(&door, person).await?;
+    }
+    Ok(())
 }

@@ -70,7 +70,7 @@ impl Observer {
             doors.insert(site, service.door(site).await?);
         }
         for person in PEOPLE {
-            choose_password(service, &doors[&Site::Pdsa1], person).await?;
+            service.choose_password(&doors[&Site::Pdsa1], person).await?;
         }
         let stores = [service.store_of(ALI).await?, service.store_of(SITI).await?];
         ensure!(stores[0] != stores[1], "both agencies are in {}", stores[0]);
@@ -290,25 +290,4 @@ impl Load {
         self.stop.cancel();
         while self.clients.join_next().await.is_some() {}
     }
-}
-
-/// In place of the first password, unless that was done before.
-async fn choose_password(service: &Service, door: &Door, person: Person) -> anyhow::Result<()> {
-    if door.imap(person.login()).await.is_ok() {
-        return Ok(());
-    }
-    let first = service
-        .first_password(person)?
-        .with_context(|| format!("{} has no first password", person.address))?;
-    let login = Login {
-        user: person.address,
-        password: &first,
-    };
-    let (status, answer) = door.change_password(login, person.password)?;
-    ensure!(
-        status == 204,
-        "{}: the new password was answered {status}: {answer}",
-        person.address
-    );
-    Ok(())
 }
