@@ -21,6 +21,7 @@ pub mod manifests;
 pub mod names;
 pub mod operator;
 pub mod part;
+pub mod peer;
 pub mod pki;
 pub mod platform;
 pub mod plugin;

@@ -26,6 +26,7 @@ use crate::{
     },
     mailbox,
     names::SiteName,
+    peer::{self, Served},
     pki::{OwnCertificate, kept},
     platform, roles,
     telemetry::{self, Metrics},
@@ -43,6 +44,8 @@ pub struct Options {
     pub replica: String,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
+    /// Where the other site's operator is served.
+    pub peer_listen: SocketAddr,
 }
 
 /// The images of everything the operator runs, by what they are called in `images/`.
@@ -169,16 +172,12 @@ impl fmt::Debug for Context {
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error> {
     let client = Client::try_default().await.map_err(Error::Config)?;
     let metrics = Metrics::default();
-    let context = Arc::new(Context::new(client, &options, metrics.clone()));
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|source| Error::Listen {
-            address: options.listen,
-            source,
-        })?;
+    let context = Arc::new(Context::new(client.clone(), &options, metrics.clone()));
 
     let over = CancellationToken::new();
+    let listener = bind(options.listen).await?;
     let mut admin = tokio::spawn(telemetry::serve(listener, metrics.clone(), over.clone()));
+    let mut peers = peers(&context, client, bind(options.peer_listen).await?, &over);
     let mut elector = Elector::new(&context.cluster, SYSTEM_NAMESPACE, options.replica.clone());
     tracing::info!(site = %options.site, "waiting for the lease");
     if !elector.acquire(&stop).await {
@@ -209,6 +208,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
             Ok(Err(error)) => Error::Serve(error),
             Err(error) => Error::Panicked(error),
         }),
+        Some(ended) = peers.join_next() => Err(ended.map_or_else(Error::Panicked, Error::Ended)),
     };
     acting.cancel();
     // After a lost lease another acts already: what is running here is dropped, not finished.
@@ -228,6 +228,44 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     metrics.acts(false);
     over.cancel();
     result
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen { address, source })
+}
+
+/// What the other site's operator reads by. Every replica has it, whether it acts or not.
+fn peers(
+    context: &Context,
+    client: Client,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> JoinSet<&'static str> {
+    let (certificate, site) = (context.certificate.clone(), context.site.clone());
+    let mut set = JoinSet::new();
+    spawn(
+        &mut set,
+        "the renewal of the operator's own certificate",
+        peer::keep(
+            context.cluster.clone(),
+            certificate.clone(),
+            site.clone(),
+            stop.clone(),
+        ),
+    );
+    let served = Served {
+        certificate,
+        site,
+        client,
+    };
+    spawn(
+        &mut set,
+        "the port for the other site",
+        peer::serve(listener, served, stop.clone()),
+    );
+    set
 }
 
 fn campaign(context: &Context) -> Result<Campaign, Error> {

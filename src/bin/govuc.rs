@@ -11,7 +11,7 @@ use govuc::{
     operator::{self, Images, Options},
     telemetry,
 };
-use govuc_wire::names::PROBE_PORT;
+use govuc_wire::names::{PROBE_PORT, TLS_PORT};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,9 @@ enum Command {
         /// Where probes and metrics are served.
         #[arg(long, env = "GOVUC_LISTEN", default_value_t = SocketAddr::from(([0, 0, 0, 0], PROBE_PORT)))]
         listen: SocketAddr,
+        /// Where the other site's operator reads this cluster's agencies and mailboxes.
+        #[arg(long, env = "GOVUC_PEER_LISTEN", default_value_t = SocketAddr::from(([0, 0, 0, 0], TLS_PORT)))]
+        peer_listen: SocketAddr,
     },
     /// Print the kinds as one YAML stream.
     Crds,
@@ -71,7 +74,8 @@ async fn main() -> ExitCode {
             engines,
             replica,
             listen,
-        } => run(site, &engines, replica, listen).await,
+            peer_listen,
+        } => run(site, &engines, replica, listen, peer_listen).await,
         Command::Crds => crds(),
         Command::Manifests {
             site,
@@ -93,6 +97,7 @@ async fn run(
     engines: &[String],
     replica: String,
     listen: SocketAddr,
+    peer_listen: SocketAddr,
 ) -> Result<(), anyhow::Error> {
     telemetry::init_logs();
     let images: BTreeMap<String, String> = std::env::vars()
@@ -105,6 +110,7 @@ async fn run(
         images,
         replica,
         listen,
+        peer_listen,
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone())?);

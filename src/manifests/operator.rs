@@ -25,10 +25,11 @@ use serde_json::Value;
 
 use super::{Error, Installation, metadata, rbac::OPERATOR, value};
 use crate::{
+    names::SiteName,
     operator::Images,
-    part::{common_labels, pairs, pod},
+    part::{ROLE_LABEL, Role, common_labels, network, pairs, pod},
 };
-use govuc_wire::names::{EGRESS_PORT, PROBE_PORT, SYSTEM_NAMESPACE, TLS_PORT};
+use govuc_wire::names::{self, EGRESS_PORT, PROBE_PORT, SYSTEM_NAMESPACE, TLS_PORT};
 
 /// An unprivileged user that owns nothing.
 const USER: i64 = 65_532;
@@ -39,7 +40,8 @@ pub(super) fn objects(wanted: &Installation) -> Result<Vec<Value>, Error> {
     Ok(vec![
         value(&network_policy())?,
         value(&disruption_budget())?,
-        value(&service())?,
+        value(&metrics())?,
+        value(&service(&wanted.site))?,
         value(&deployment(wanted))?,
     ])
 }
@@ -68,7 +70,10 @@ fn pod_spec(wanted: &Installation) -> PodSpec {
     let mut container = pod::container("operator", &wanted.operator, needs);
     container.args = Some(vec!["run".to_owned()]);
     container.env = Some(environment(wanted));
-    container.ports = Some(vec![pod::port("metrics", PROBE_PORT)]);
+    container.ports = Some(vec![
+        pod::port("metrics", PROBE_PORT),
+        pod::port("peer", TLS_PORT),
+    ]);
     container.liveness_probe = Some(pod::http_probe("/livez"));
     container.readiness_probe = Some(pod::http_probe("/readyz"));
     PodSpec {
@@ -166,7 +171,7 @@ fn disruption_budget() -> PodDisruptionBudget {
     }
 }
 
-fn service() -> Service {
+fn metrics() -> Service {
     Service {
         metadata: metadata("govuc-metrics", Some(SYSTEM_NAMESPACE)),
         spec: Some(ServiceSpec {
@@ -182,7 +187,27 @@ fn service() -> Service {
     }
 }
 
-/// In: metrics. Out: names, the API server (which no selector can name), and parts of both sites.
+/// By which the gateway finds it, for the other site's operator. Every replica serves.
+fn service(site: &SiteName) -> Service {
+    Service {
+        metadata: metadata(
+            &names::service(names::OPERATOR, site.as_str()),
+            Some(SYSTEM_NAMESPACE),
+        ),
+        spec: Some(ServiceSpec {
+            selector: Some(own()),
+            ports: Some(vec![ServicePort {
+                name: Some("tls".to_owned()),
+                port: TLS_PORT.into(),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// In: metrics, and the other site's operator by way of the gateway. Out: names, the API server (which no selector can name), and parts of both sites.
 fn network_policy() -> NetworkPolicy {
     let port = |number: u16, protocol: &str| NetworkPolicyPort {
         port: Some(IntOrString::Int(number.into())),
@@ -197,10 +222,19 @@ fn network_policy() -> NetworkPolicy {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(selector()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(vec![NetworkPolicyIngressRule {
-                ports: Some(vec![port(PROBE_PORT, "TCP")]),
-                ..Default::default()
-            }]),
+            ingress: Some(vec![
+                NetworkPolicyIngressRule {
+                    ports: Some(vec![port(PROBE_PORT, "TCP")]),
+                    ..Default::default()
+                },
+                NetworkPolicyIngressRule {
+                    from: Some(vec![network::pods(
+                        Role::Gateway.namespace(),
+                        Role::Gateway.label(),
+                    )]),
+                    ports: Some(vec![port(TLS_PORT, "TCP")]),
+                },
+            ]),
             egress: Some(vec![NetworkPolicyEgressRule {
                 ports: Some(ports),
                 ..Default::default()
@@ -217,7 +251,7 @@ fn selector() -> LabelSelector {
 }
 
 fn own() -> BTreeMap<String, String> {
-    pairs([("app.kubernetes.io/component", "operator")])
+    pairs([(ROLE_LABEL, names::OPERATOR)])
 }
 
 fn labels() -> BTreeMap<String, String> {

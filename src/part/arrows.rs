@@ -75,6 +75,7 @@ pub const ARROWS: &[Arrow] = &[
     arrow(part(Gateway), part(Store), names::TLS_PORT),
     arrow(part(Gateway), part(Roles), names::TLS_PORT),
     arrow(part(Gateway), part(Roles), ROLES_PEERS),
+    arrow(part(Gateway), Operator, names::TLS_PORT),
     // To the peer.
     arrow(part(FrontDoor), part(Gateway), names::EGRESS_PORT),
     arrow(part(Mx), part(Gateway), names::EGRESS_PORT),

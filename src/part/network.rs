@@ -100,29 +100,26 @@ fn endpoint(end: End, outside: Outside<'_>) -> Option<&Endpoint> {
     }
 }
 
+/// The pods of this role in this namespace.
+pub fn pods(namespace: &str, role: &str) -> NetworkPolicyPeer {
+    let labelled = |key: &str, value: &str| LabelSelector {
+        match_labels: Some(pairs([(key, value)])),
+        ..Default::default()
+    };
+    NetworkPolicyPeer {
+        // Kubernetes sets this label itself.
+        namespace_selector: Some(labelled("kubernetes.io/metadata.name", namespace)),
+        pod_selector: Some(labelled(ROLE_LABEL, role)),
+        ..Default::default()
+    }
+}
+
 /// `None` is any address.
 fn peer(end: End, outside: Outside<'_>) -> Option<NetworkPolicyPeer> {
-    let namespace = |name: &str| LabelSelector {
-        // Kubernetes sets this label itself.
-        match_labels: Some(pairs([("kubernetes.io/metadata.name", name)])),
-        ..Default::default()
-    };
-    let pods = |role: &str| LabelSelector {
-        match_labels: Some(pairs([(ROLE_LABEL, role)])),
-        ..Default::default()
-    };
     match end {
         End::Anywhere => None,
-        End::Part(role) => Some(NetworkPolicyPeer {
-            namespace_selector: Some(namespace(role.namespace())),
-            pod_selector: Some(pods(role.label())),
-            ..Default::default()
-        }),
-        End::Operator => Some(NetworkPolicyPeer {
-            namespace_selector: Some(namespace(names::SYSTEM_NAMESPACE)),
-            pod_selector: Some(pods("operator")),
-            ..Default::default()
-        }),
+        End::Part(role) => Some(pods(role.namespace(), role.label())),
+        End::Operator => Some(pods(names::SYSTEM_NAMESPACE, names::OPERATOR)),
         End::PeerGateway | End::Witness => endpoint(end, outside)?.address().map(|address| {
             let length = if address.is_ipv4() { 32 } else { 128 };
             NetworkPolicyPeer {
@@ -171,6 +168,7 @@ mod tests {
         ("gateway", "roles", 8445),
         ("gateway", "directory", 8443),
         ("gateway", "store", 8443),
+        ("gateway", "operator", 8443),
         ("front-door", "gateway", 8444),
         ("front-door", "directory", 8443),
         ("front-door", "store", 8443),

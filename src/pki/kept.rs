@@ -84,6 +84,33 @@ pub async fn joined(
     now: Timestamp,
 ) -> Result<Option<Joined>, Fault> {
     let authority = authority(cluster, site, now).await?;
+    connected(cluster, own, authority, site, now).await
+}
+
+/// As [`joined`], but writes nothing: for replicas that do not act.
+pub async fn renewed(
+    cluster: &Cluster,
+    own: &OwnCertificate,
+    site: &str,
+    now: Timestamp,
+) -> Result<Option<Joined>, Fault> {
+    let system = Some(names::SYSTEM_NAMESPACE);
+    match cluster.read(system, AUTHORITY_SECRET).await? {
+        Some(secret) => connected(cluster, own, authority_of(&secret)?, site, now).await,
+        None => {
+            own.forget();
+            Ok(None)
+        }
+    }
+}
+
+async fn connected(
+    cluster: &Cluster,
+    own: &OwnCertificate,
+    authority: Authority,
+    site: &str,
+    now: Timestamp,
+) -> Result<Option<Joined>, Fault> {
     let system = Some(names::SYSTEM_NAMESPACE);
     let peer: Option<ConfigMap> = cluster.read(system, PEER_CONFIG_MAP).await?;
     let root: Option<Secret> = cluster.read(system, ROOT_SECRET).await?;
@@ -93,6 +120,8 @@ pub async fn joined(
         .and_then(|secret| secret.metadata.creation_timestamp.clone());
     let root = root.and_then(|secret| secret.data?.remove(ROOT_KEY));
     let (Some(peer), Some(ByteString(root))) = (peer, root) else {
+        // Whoever took the peer's authority away wants it to be out now.
+        own.forget();
         return Ok(None);
     };
     let trusted = trusted(authority.certificate(), &peer);
@@ -117,8 +146,12 @@ async fn authority(cluster: &Cluster, site: &str, now: Timestamp) -> Result<Auth
             cluster.create(&authority_secret(&pair)).await?
         }
     };
+    authority_of(&kept)
+}
+
+fn authority_of(secret: &Secret) -> Result<Authority, Fault> {
     let text = |key| {
-        text(kept.data.as_ref(), key).ok_or(Fault::Key {
+        text(secret.data.as_ref(), key).ok_or(Fault::Key {
             object: AUTHORITY_SECRET,
             key,
         })

@@ -2,14 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use govuc_wire::{names, tls::Material};
+use govuc_wire::{
+    names::{OPERATOR, SYSTEM_NAMESPACE},
+    tls::Material,
+};
 use k8s_openapi::jiff::Timestamp;
+use tokio::sync::watch;
 
-use super::{Authority, Decision, Error, Leaf, Usage, Wanted, decide};
+use super::{Authority, Decision, Error, Leaf, Wanted, decide};
 
-/// What the operator shows to the parts it talks to. Empty until Platform's reconcile has the authorities.
+/// What the operator shows to the parts it talks to, and to the other site's operator. Empty until the authorities of both
+/// sites are there.
 #[derive(Debug, Default)]
-pub struct OwnCertificate(Mutex<Option<(Leaf, Arc<Material>)>>);
+pub struct OwnCertificate {
+    held: Mutex<Option<(Leaf, Arc<Material>)>>,
+    changes: watch::Sender<()>,
+}
 
 impl OwnCertificate {
     /// Issues it when it is missing or due, or when the authorities changed.
@@ -20,13 +28,8 @@ impl OwnCertificate {
         trusted: &str,
         now: Timestamp,
     ) -> Result<Arc<Material>, Error> {
-        let wanted = Wanted {
-            identity: names::identity("operator", site),
-            names: Vec::new(),
-            usage: Usage::ServerAndClient,
-            trusted: trusted.to_owned(),
-        };
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = Wanted::part(OPERATOR, site, SYSTEM_NAMESPACE, Vec::new(), trusted);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((leaf, material)) = &*held
             && decide(Some(leaf), &wanted, now) == Decision::Keep
         {
@@ -35,13 +38,41 @@ impl OwnCertificate {
         let leaf = authority.issue(&wanted, now)?;
         let material = Arc::new(Material::from_pem(&leaf.certificate, &leaf.key, &leaf.trusted)?);
         *held = Some((leaf, material.clone()));
+        self.changes.send_replace(());
         Ok(material)
+    }
+
+    /// Whatever this says, of whichever authority.
+    #[cfg(test)]
+    pub(crate) fn of(leaf: Leaf) -> Result<Self, Error> {
+        let material = Material::from_pem(&leaf.certificate, &leaf.key, &leaf.trusted)?;
+        Ok(Self {
+            held: Mutex::new(Some((leaf, Arc::new(material)))),
+            ..Self::default()
+        })
+    }
+
+    /// Shows nothing any more and trusts nobody: the site is not connected to its peer.
+    pub fn forget(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.changes.send_replace(());
     }
 
     /// For dialling a part; `None` while the site is not connected to its peer.
     pub fn current(&self) -> Option<Arc<Material>> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().map(|(_, material)| material.clone())
+    }
+
+    /// Until `shown` is no longer the current one: because it was due, or because whom it trusts has changed.
+    pub async fn replaced(&self, shown: &Arc<Material>) {
+        let mut changes = self.changes.subscribe();
+        while self.current().is_some_and(|current| Arc::ptr_eq(&current, shown)) {
+            // Its sender is borrowed here, so there is always one.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -68,5 +99,24 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &next));
         assert!(Arc::ptr_eq(&own.current().unwrap(), &next));
         next.client(&[]).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_shows_it_hears_that_it_is_another_or_none() {
+        let now = "2026-11-24T00:00:00Z".parse().unwrap();
+        let authority = Authority::from_pair(Authority::generate("pdsa1", now).unwrap()).unwrap();
+        let own = OwnCertificate::default();
+        let renew = |trusted: &str| own.renew(&authority, "pdsa1", trusted, now).unwrap();
+        let first = renew(authority.certificate());
+        let mut wait = std::pin::pin!(own.replaced(&first));
+        assert!(futures::poll!(wait.as_mut()).is_pending());
+        renew(authority.certificate());
+        assert!(futures::poll!(wait.as_mut()).is_pending(), "it is the same");
+        let peer = Authority::generate("pdsa2", now).unwrap();
+        let second = renew(&crate::pki::trusted(authority.certificate(), &peer.certificate));
+        wait.await;
+        own.forget();
+        own.replaced(&second).await;
+        assert!(own.current().is_none());
     }
 }

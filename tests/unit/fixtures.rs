@@ -75,6 +75,7 @@ impl Site {
             images: images(),
             replica: "test".to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
+            peer_listen: ([127, 0, 0, 1], 0).into(),
         };
         let mut context = Context::new(server.client(), &options, Metrics::default());
         context.directory = Arc::new(Opened(directory.clone()));

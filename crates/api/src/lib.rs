@@ -36,6 +36,9 @@ pub use switchover::{Switchover, SwitchoverState, SwitchoverStatus};
 pub const GROUP: &str = "1govuc.gov.my";
 /// The one version.
 pub const VERSION: &str = "v1alpha1";
+/// The number by which specs are read. It rises when a field of a spec is added or changes its meaning: an operator that
+/// does not know the field would leave it out of what it writes. So two operators mirror only when theirs are equal.
+pub const SCHEMA: u32 = 1;
 /// The name of the one Platform.
 pub const PLATFORM: &str = "platform";
 /// The ConfigMap in an agency's namespace that its admission policies read.

@@ -13,6 +13,8 @@ pub const EGRESS_PORT: u16 = 8444;
 /// Probes and metrics, plain HTTP, no secrets.
 pub const PROBE_PORT: u16 = 8080;
 
+/// The operator, in its Service's name and its certificate.
+pub const OPERATOR: &str = "operator";
 /// A member of the etcd that holds roles, as clients reach it: `roles-<site>`.
 pub const ROLES: &str = "roles";
 /// The same member's raft port: `roles-peer-<site>`.
@@ -46,6 +48,15 @@ pub fn identity(part: &str, site: &str) -> String {
     format!("{part}.{site}.govuc.internal")
 }
 
+/// The site in a name made by [`identity`] for this part.
+pub fn site_of_identity<'a>(part: &str, identity: &'a str) -> Option<&'a str> {
+    identity
+        .strip_prefix(part)?
+        .strip_prefix('.')?
+        .strip_suffix(".govuc.internal")
+        .filter(|site| !site.is_empty() && !site.contains('.'))
+}
+
 /// The recipient by which Postfix hands mail for an account to its store.
 pub fn store_address(account_id: &str, store: &str) -> String {
     format!("{account_id}@{store}.{STORE_DOMAIN}")
@@ -70,6 +81,21 @@ mod tests {
             store_of_domain(address.split_once('@').unwrap().1),
             Some("mail-1")
         );
+    }
+
+    #[test]
+    fn a_site_is_found_in_an_identity_of_the_same_part_alone() {
+        let found = site_of_identity("operator", "operator.pdsa2.govuc.internal");
+        assert_eq!(found, Some("pdsa2"));
+        for other in [
+            "mail-1.pdsa2.govuc.internal",
+            "operators.pdsa2.govuc.internal",
+            "operator.a.b.govuc.internal",
+            "operator..govuc.internal",
+            "operator.pdsa2.govuc.internal.my",
+        ] {
+            assert_eq!(site_of_identity("operator", other), None, "{other}");
+        }
     }
 
     #[test]

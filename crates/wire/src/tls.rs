@@ -11,6 +11,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 
+use crate::names;
+
 /// A user's IMAP, or the operator's.
 pub const ALPN_IMAP: &[u8] = b"govuc-imap/1";
 /// Cyrus' replication, guard to guard.
@@ -23,6 +25,8 @@ pub const ALPN_MERGE: &[u8] = b"govuc-merge/1";
 pub const ALPN_STATUS: &[u8] = b"govuc-status/1";
 /// The operator to the guard of its own site: a person has decided that it serves without etcd.
 pub const ALPN_HOLD: &[u8] = b"govuc-hold/1";
+/// HTTP/1.1, by its registered name: between the operators.
+pub const ALPN_HTTP: &[u8] = b"http/1.1";
 
 /// Where a part's `tls-<part>` Secret is mounted.
 #[derive(Clone, Debug)]
@@ -154,6 +158,20 @@ pub fn is(certificate: &CertificateDer<'_>, identity: &str) -> bool {
         .is_ok_and(|certificate| certificate.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
+/// The sites of which a verified peer certificate is this part's (`names::identity`).
+pub fn sites_of(certificate: &CertificateDer<'_>, part: &str) -> Vec<String> {
+    let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else {
+        return Vec::new();
+    };
+    parsed
+        .valid_dns_names()
+        .filter_map(|name| names::site_of_identity(part, name))
+        // Who it is for is for the verifier alone to say: what was listed is only what to ask it.
+        .filter(|site| is(certificate, &names::identity(part, site)))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
@@ -256,6 +274,21 @@ mod tests {
                 .await
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_certificate_tells_at_which_sites_it_is_which_part() {
+        let authority = Authority::new();
+        for (name, sites) in [
+            ("operator.pdsa2.govuc.internal", &["pdsa2"][..]),
+            ("operator-pdsa2.govuc-system.svc", &[]),
+            ("mail-1.pdsa2.govuc.internal", &[]),
+            ("operator.a.b.govuc.internal", &[]),
+            ("*.pdsa2.govuc.internal", &[]),
+        ] {
+            let material = authority.material(name, &[&authority]);
+            assert_eq!(sites_of(&material.chain[0], "operator"), sites, "{name}");
+        }
     }
 
     #[test]

@@ -58,7 +58,11 @@ pub fn gateway(blueprint: Blueprint<'_>) -> Result<Objects, template::Error> {
         ..arrows::GATEWAY
     };
     Ok(Objects {
-        services: vec![service::public(&part, own.gateway.address(), &[port], owner)],
+        services: vec![
+            service::public(&part, own.gateway.address(), &[port], owner),
+            // The peer's operator has no part here of whose Services it could be one.
+            service::away(&part, names::OPERATOR, &peer.name, owner),
+        ],
         config_maps: vec![workload::config_map(&part, &part.name, files, owner)],
         deployments: vec![workload::deployment(&part, REPLICAS, spec, &restarts_with, owner)],
         ..blueprint.surroundings(&part)

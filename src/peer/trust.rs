@@ -1,0 +1,43 @@
+//! The operator's own certificate at every replica, also those that do not act: each of them serves the other site.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cluster::Cluster,
+    controller::chain,
+    names::SiteName,
+    pki::{OwnCertificate, kept},
+};
+
+/// How long a peer whose authority was taken away may still be let in. It costs three reads each.
+const PERIOD: Duration = Duration::from_secs(15);
+
+/// Keeps it good until `stop`, and lets it go when there is no peer any more. Writes nothing.
+pub async fn keep(
+    cluster: Cluster,
+    certificate: Arc<OwnCertificate>,
+    site: SiteName,
+    stop: CancellationToken,
+) {
+    let mut fails = false;
+    loop {
+        let renewed = kept::renewed(&cluster, &certificate, site.as_str(), Timestamp::now()).await;
+        if let Err(error) = &renewed
+            && !fails
+        {
+            tracing::warn!(
+                error = chain(error),
+                "the operator's own certificate can't be renewed; tried again until it can"
+            );
+        }
+        fails = renewed.is_err();
+        tokio::select! {
+            () = time::sleep(PERIOD) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
