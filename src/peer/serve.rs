@@ -10,11 +10,7 @@ use govuc_wire::{
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apimachinery::pkg::apis::meta::v1::{Status, Time},
-    jiff::Timestamp,
-};
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{Api, Client, ResourceExt, client::Body};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -130,23 +126,22 @@ impl Served {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let answered = match Asked::of(request.method(), request.uri()) {
-            Ok(asked) => timeout(ANSWER, self.read(asked, request.headers().get(header::ACCEPT)))
-                .await
-                .unwrap_or_else(|_| Err(late())),
+        let asked = match Asked::of(request.method(), request.uri()) {
+            Ok(asked) => asked,
             Err(refusal) => {
                 tracing::warn!(%refusal, "the other site's operator asked for what it may not have");
-                Err((refusal.code(), refusal.status()))
+                return Ok(json(refusal.code(), &refusal.status()));
             }
         };
-        Ok(answered.unwrap_or_else(|(code, status)| json(code, &status)))
+        let read = self.read(asked, request.headers().get(header::ACCEPT));
+        Ok(match timeout(ANSWER, read).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => unreachable(&error),
+            Err(_) => late(),
+        })
     }
 
-    async fn read(
-        &self,
-        asked: Asked,
-        accept: Option<&HeaderValue>,
-    ) -> Result<Response<Body>, (StatusCode, Status)> {
+    async fn read(&self, asked: Asked, accept: Option<&HeaderValue>) -> Result<Response<Body>, kube::Error> {
         match asked {
             Asked::About => Ok(json(StatusCode::OK, &self.about().await?)),
             Asked::Read(uri) => self.pass_on(uri, accept).await,
@@ -154,17 +149,13 @@ impl Served {
     }
 
     /// Of the request only its path, its query and the form of the answer, and of the answer all but its headers.
-    async fn pass_on(
-        &self,
-        uri: Uri,
-        accept: Option<&HeaderValue>,
-    ) -> Result<Response<Body>, (StatusCode, Status)> {
+    async fn pass_on(&self, uri: Uri, accept: Option<&HeaderValue>) -> Result<Response<Body>, kube::Error> {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = uri;
         if let Some(accept) = accept {
             request.headers_mut().insert(header::ACCEPT, accept.clone());
         }
-        let (parts, body) = self.client.send(request).await.map_err(unreachable)?.into_parts();
+        let (parts, body) = self.client.send(request).await?.into_parts();
         let mut response = Response::new(body);
         *response.status_mut() = parts.status;
         if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
@@ -173,9 +164,9 @@ impl Served {
         Ok(response)
     }
 
-    async fn about(&self) -> Result<About, (StatusCode, Status)> {
+    async fn about(&self) -> Result<About, kube::Error> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let system = namespaces.get(SYSTEM).await.map_err(unreachable)?;
+        let system = namespaces.get(SYSTEM).await?;
         Ok(About {
             cluster: system.uid().unwrap_or_default(),
             site: self.site.to_string(),
@@ -186,23 +177,19 @@ impl Served {
     }
 }
 
-fn unreachable(error: kube::Error) -> (StatusCode, Status) {
-    let message = format!("the API server of this site can't be read: {}", chain(&error));
-    tracing::warn!(
-        error = chain(&error),
-        "nothing can be passed on to the other site's operator"
-    );
+fn unreachable(error: &kube::Error) -> Response<Body> {
+    let error = chain(error);
+    tracing::warn!(error, "nothing can be passed on to the other site's operator");
+    let message = format!("the API server of this site can't be read: {error}");
     let code = StatusCode::BAD_GATEWAY;
-    (code, failure(code, "InternalError", message))
+    json(code, &failure(code, "InternalError", message))
 }
 
-fn late() -> (StatusCode, Status) {
-    let message = format!(
-        "the API server of this site did not answer within {} s",
-        ANSWER.as_secs()
-    );
+fn late() -> Response<Body> {
+    let seconds = ANSWER.as_secs();
+    let message = format!("the API server of this site did not answer within {seconds} s");
     let code = StatusCode::GATEWAY_TIMEOUT;
-    (code, failure(code, "Timeout", message))
+    json(code, &failure(code, "Timeout", message))
 }
 
 fn json(code: StatusCode, value: &impl serde::Serialize) -> Response<Body> {

@@ -61,12 +61,12 @@ impl ApiServer {
         let server = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let answer = server.answer(&request);
-            async move { Ok::<_, Infallible>(answer) }
+            async move { answer }
         });
         Client::new(service, "default")
     }
 
-    fn answer(&self, request: &Request<Body>) -> Response<Streamed> {
+    fn answer(&self, request: &Request<Body>) -> Result<Response<Streamed>, &'static str> {
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
         let mut line = format!("{} {}", request.method(), request.uri());
         if request.headers().keys().any(|name| name != "accept") {
@@ -76,7 +76,10 @@ impl ApiServer {
         if query.contains("watch=true") {
             let (sender, receiver) = mpsc::unbounded();
             *self.events.lock().unwrap() = Some(sender);
-            return Response::new(Streamed::from_stream(receiver));
+            return Ok(Response::new(Streamed::from_stream(receiver)));
+        }
+        if path.ends_with("/away") {
+            return Err("nobody listens");
         }
         let (code, answer) = match path {
             AGENCIES => (
@@ -93,12 +96,12 @@ impl ApiServer {
                 json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired"}),
             ),
         };
-        Response::builder()
+        let response = Response::builder()
             .status(code)
             .header("content-type", "application/json;of=the API server")
             .header("audit-id", "no affair of the peer")
-            .body(Streamed::from(answer.to_string()))
-            .unwrap()
+            .body(Streamed::from(answer.to_string()));
+        Ok(response.unwrap())
     }
 
     fn requests(&self) -> Vec<String> {
@@ -248,9 +251,14 @@ async fn the_peers_operator_reads_what_the_cluster_is_and_has() {
         bed.api.requests(),
         [format!("GET {AGENCIES}?&labelSelector=a%3Db&limit=500")]
     );
-    // What the API server says against it comes back as that.
-    let error = agencies.get("gone").await.unwrap_err();
-    assert!(matches!(error, kube::Error::Api(status) if status.code == 410));
+    // What the API server says against it comes back as that, and that there is none as a gateway's word.
+    for (name, code) in [("gone", 410), ("away", 502)] {
+        let error = Error::from(agencies.get(name).await.unwrap_err());
+        assert!(
+            matches!(&error, Error::Refused(status) if status.code == code),
+            "{error:?}"
+        );
+    }
 }
 
 #[tokio::test]

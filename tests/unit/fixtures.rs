@@ -6,10 +6,18 @@ use govuc::{
     lead::{Known, Mandate},
     mail_store::engine::Engines,
     operator::{Context, Images, Options},
+    pki::{Authority, kept},
     telemetry::Metrics,
 };
 use govuc_api::{Agency, Mailbox, Platform};
 use govuc_roles::timing::Moment;
+use govuc_wire::names::SYSTEM_NAMESPACE;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    jiff::Timestamp,
+};
 use kube::{
     Resource,
     runtime::{
@@ -64,6 +72,26 @@ impl Site {
     /// From now on nobody does.
     pub fn is_without_lead(&self) {
         self.context.office.say(Known::Nobody, None);
+    }
+
+    /// As `kubectl govuc connect` leaves a cluster whose peer this is.
+    pub fn connect(&self, peer: &str) {
+        let metadata = |name: &str| ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(SYSTEM_NAMESPACE.to_owned()),
+            ..Default::default()
+        };
+        let peer = Authority::generate(peer, Timestamp::now()).unwrap();
+        self.server.put(&ConfigMap {
+            metadata: metadata(kept::PEER_CONFIG_MAP),
+            data: Some([("ca.crt".to_owned(), peer.certificate)].into()),
+            ..Default::default()
+        });
+        self.server.put(&Secret {
+            metadata: metadata(kept::ROOT_SECRET),
+            data: Some([(kept::ROOT_KEY.to_owned(), ByteString(vec![7; 32]))].into()),
+            ..Default::default()
+        });
     }
 
     fn new(site: &str, directory: Arc<Directory>, mail: Arc<Mail>) -> Self {

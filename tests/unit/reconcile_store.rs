@@ -1,24 +1,16 @@
 //! A store against an API server in memory: which engine it gets. Its guards are nowhere, so it is never ready.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use govuc::{
-    mail_store::{engine, reconcile},
-    pki::{Authority, kept},
-};
+use govuc::mail_store::{engine, reconcile};
 use govuc_api::{
     MailStore, MailStoreStatus,
     conditions::{reasons, types},
 };
-use govuc_wire::names::{MAIL_NAMESPACE, SYSTEM_NAMESPACE};
-use k8s_openapi::{
-    ByteString,
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    jiff::Timestamp,
+use govuc_wire::names::MAIL_NAMESPACE;
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PersistentVolumeClaim, Secret},
 };
 use serde_json::json;
 
@@ -30,25 +22,7 @@ const OWN: &str = "localhost/govuc/cyrus:dev";
 /// A site that is connected to its peer, and does not lead.
 fn connected() -> Site {
     let site = Site::lead().other();
-    let metadata = |name: &str| ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: Some(SYSTEM_NAMESPACE.to_owned()),
-        ..Default::default()
-    };
-    let peer = Authority::generate("pdsa1", Timestamp::now()).unwrap();
-    site.server.put(&ConfigMap {
-        metadata: metadata(kept::PEER_CONFIG_MAP),
-        data: Some(BTreeMap::from([("ca.crt".to_owned(), peer.certificate)])),
-        ..Default::default()
-    });
-    site.server.put(&Secret {
-        metadata: metadata(kept::ROOT_SECRET),
-        data: Some(BTreeMap::from([(
-            kept::ROOT_KEY.to_owned(),
-            ByteString(vec![7; 32]),
-        )])),
-        ..Default::default()
-    });
+    site.connect("pdsa1");
     site
 }
 
