@@ -69,8 +69,8 @@ impl ApiServer {
     fn answer(&self, request: &Request<Body>) -> Result<Response<Streamed>, &'static str> {
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
         let mut line = format!("{} {}", request.method(), request.uri());
-        if request.headers().keys().any(|name| name != "accept") {
-            line.push_str(" with more headers");
+        for (name, value) in request.headers() {
+            line.push_str(&format!(" {name}: {}", value.to_str().unwrap()));
         }
         self.requests.lock().unwrap().push(line);
         if query.contains("watch=true") {
@@ -378,16 +378,16 @@ async fn nothing_else_reaches_the_api_server(#[case] method: Method, #[case] pat
 }
 
 #[tokio::test]
-async fn of_an_answer_status_kind_and_body_are_kept_and_of_a_request_no_header() {
+async fn of_an_answer_status_kind_and_body_are_kept_and_of_a_request_no_header_but_accept() {
     let bed = Bed::new().await;
     let said = bed
         .says(&format!(
-            "GET {AGENCIES} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nimpersonate-user: admin\r\n\r\n"
+            "GET {AGENCIES} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nimpersonate-user: admin\r\naccept: a/b\r\n\r\n"
         ))
         .await;
     assert!(said.contains("content-type: application/json;of=the API server\r\n"));
     assert!(!said.contains("audit-id"));
-    assert_eq!(bed.api.requests(), [format!("GET {AGENCIES}")]);
+    assert_eq!(bed.api.requests(), [format!("GET {AGENCIES} accept: a/b")]);
     let said = bed
         .says(&format!(
             "GET {AGENCIES}/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
