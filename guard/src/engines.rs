@@ -97,8 +97,20 @@ impl Drop for Pair {
 }
 
 impl Imap {
+    /// Whether it is done.
+    pub async fn try_run(&mut self, command: &str) -> bool {
+        let (done, _) = self.answer(command).await;
+        done
+    }
+
     /// Returns all that it is told until the command is done.
     pub async fn run(&mut self, command: &str) -> String {
+        let (done, told) = self.answer(command).await;
+        assert!(done, "{command}: {told}");
+        told
+    }
+
+    async fn answer(&mut self, command: &str) -> (bool, String) {
         self.0
             .write_all(format!("T {command}\r\n").as_bytes())
             .await
@@ -111,8 +123,8 @@ impl Imap {
             if byte[0] == b'\n' {
                 let line = String::from_utf8_lossy(&all[begun..]).into_owned();
                 if line.starts_with("T ") {
-                    assert!(line.starts_with("T OK"), "{command}: {line}");
-                    return String::from_utf8_lossy(&all).into_owned();
+                    let told = String::from_utf8_lossy(&all).into_owned();
+                    return (line.starts_with("T OK"), told);
                 }
                 begun = all.len();
             }

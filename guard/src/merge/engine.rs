@@ -25,8 +25,17 @@ use crate::relay::{
 const LONGEST_LINE: usize = 512 * 1024 * 1024;
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(300);
+/// Questions that are asked before the first one is answered: the sites are some way apart.
+const MAILBOXES_AHEAD: usize = 64;
+const FOLDERS_AHEAD: usize = 16;
+/// How the engine says that a mailbox is not there.
+const GONE: &str = "IMAP_MAILBOX_NONEXISTENT";
+/// How often an owner's folders are listed until all that are listed have been read.
+const LISTINGS: u32 = 32;
 /// Every mailbox is there; see `imapd.conf.in`.
 const PARTITION: &str = "default";
+/// The engine restores into a folder that is there wherever that is, and refuses to make one here.
+const NO_PARTITION: &str = "govuc-none";
 
 /// An engine, and an administrator of it.
 pub struct Engine<S>(Session<S>);
@@ -41,13 +50,28 @@ pub enum Error {
     Inventory(#[from] inventory::Error),
     #[error("message {0} is not there, or another one")]
     Message(Guid),
+    #[error("folder {0} is there, though it was in no listing")]
+    There(String),
+    #[error(
+        "folders are renamed or made faster than they can be read: {0} listings of one owner all differed"
+    )]
+    Changing(u32),
 }
 
 impl Error {
-    /// A folder has gone between two questions, perhaps: people work with it meanwhile.
+    /// Another try may succeed: people work with what is there meanwhile, and a folder goes between two questions.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Error::Session(session::Error::Refused(_)))
+        matches!(
+            self,
+            Error::Session(session::Error::Refused(_)) | Error::There(_) | Error::Changing(_)
+        )
     }
+}
+
+/// What is asked about may have gone, since people work with it meanwhile.
+fn present(answers: Vec<Result<(), session::Error>>) -> Result<(), session::Error> {
+    let gone = |answer: &Result<(), session::Error>| matches!(answer, Err(session::Error::Refused(reason)) if reason.contains(GONE));
+    answers.into_iter().filter(|answer| !gone(answer)).collect()
 }
 
 impl<S: AsyncRead + AsyncWrite> Engine<S> {
@@ -75,63 +99,131 @@ impl<S: AsyncRead + AsyncWrite> Engine<S> {
         Ok(owners)
     }
 
-    /// Of everybody's mailboxes these, of a user's all.
-    pub async fn inventory(&mut self, owner: &Owner, listed: &BTreeSet<String>) -> Result<Inventory, Error> {
-        let questions: BTreeSet<String> = match owner {
-            Owner::User(user) => [format!("SYNCGET USER {}", quoted(user))].into(),
-            Owner::Everybody => listed.iter().map(|name| digest::question(name)).collect(),
-        };
-        let mut names = BTreeSet::new();
-        for question in questions {
-            self.ask(&question, |line| {
-                if let Some(record) = Record::parse(line)?
-                    && record.kind == b"MAILBOX"
-                    && record.value("MBOXTYPE").is_none_or(<[u8]>::is_empty)
-                    && let Some(name) = record.value("MBOXNAME")
-                {
-                    names.insert(String::from_utf8(text(name)?).map_err(|_| record::Error::Name)?);
+    /// All folders of an owner, also those that people rename, make or delete meanwhile: a folder is one by its id, and this ends
+    /// when every id of two listings has been read. One that is renamed during a listing can be behind where that is by its old
+    /// name, and before it by its new one. A message that is moved meanwhile is in one of the two folders at least, since
+    /// the one it was moved from goes on telling of it as expunged.
+    pub async fn inventory(&mut self, owner: &Owner) -> Result<Inventory, Error> {
+        let mut read: BTreeMap<String, Folder> = BTreeMap::new();
+        let mut complete = 0;
+        for _ in 0..LISTINGS {
+            let listed = self.folders(owner).await?;
+            for (unique_id, name) in &listed {
+                if let Some(folder) = read.get_mut(unique_id) {
+                    // What is brought goes where the folder is now.
+                    folder.name.clone_from(name);
                 }
-                Ok(())
-            })
-            .await?;
-        }
-        let mut inventory = Inventory::default();
-        for name in names {
-            let mut parsed = Ok(None);
-            self.ask(&format!("SYNCGET FULLMAILBOX {}", quoted(&name)), |line| {
-                if let Some(record) = Record::parse(line)?
-                    && record.kind == b"MAILBOX"
-                {
-                    parsed = Folder::parse(&record);
+            }
+            let unread: Vec<&str> = listed
+                .iter()
+                .filter(|(unique_id, _)| !read.contains_key(*unique_id))
+                .map(|(_, name)| name.as_str())
+                .collect();
+            complete = if unread.is_empty() { complete + 1 } else { 0 };
+            if complete == 2 {
+                return Ok(Inventory {
+                    folders: read.into_values().collect(),
+                });
+            }
+            for names in unread.chunks(FOLDERS_AHEAD) {
+                for folder in self.read(names).await? {
+                    read.insert(folder.unique_id.clone(), folder);
                 }
-                Ok(())
-            })
-            .await?;
-            inventory.folders.extend(parsed?);
+            }
         }
-        Ok(inventory)
+        Err(Error::Changing(LISTINGS))
     }
 
-    /// The whole message, as it was stored.
-    pub async fn fetch(&mut self, folder: &Folder, message: &Message) -> Result<Vec<u8>, Error> {
-        let mut content = None;
-        let question = format!(
-            "SYNCGET FETCH %(MBOXNAME {} PARTITION {PARTITION} UNIQUEID {} GUID {} UID {})",
-            quoted(&folder.name),
-            quoted(&folder.unique_id),
-            message.guid,
-            message.uid
-        );
-        self.ask(&question, |line| {
-            content = content.take().or(file(line, message));
-            Ok(())
-        })
-        .await?;
-        content.ok_or(Error::Message(message.guid))
+    /// What an owner has now: names by ids.
+    async fn folders(&mut self, owner: &Owner) -> Result<BTreeMap<String, String>, Error> {
+        let questions: BTreeSet<String> = match owner {
+            Owner::User(user) => [format!("SYNCGET USER {}", quoted(user))].into(),
+            Owner::Everybody => {
+                let names = self.mailboxes().await?.remove(owner).unwrap_or_default();
+                names.iter().map(|name| digest::question(name)).collect()
+            }
+        };
+        let questions: Vec<String> = questions.into_iter().collect();
+        let mut folders = BTreeMap::new();
+        for some in questions.chunks(MAILBOXES_AHEAD) {
+            let answers = self
+                .ask_each(some, |_, line| {
+                    if let Some(record) = Record::parse(line)?
+                        && record.kind == b"MAILBOX"
+                        && record.value("MBOXTYPE").is_none_or(<[u8]>::is_empty)
+                        && let (Some(unique_id), Some(name)) =
+                            (record.value("UNIQUEID"), record.value("MBOXNAME"))
+                    {
+                        let word = |value| String::from_utf8(text(value)?).map_err(|_| record::Error::Name);
+                        folders.insert(word(unique_id)?, word(name)?);
+                    }
+                    Ok(())
+                })
+                .await?;
+            present(answers)?;
+        }
+        Ok(folders)
+    }
+
+    /// Those of them that are there.
+    async fn read(&mut self, names: &[&str]) -> Result<Vec<Folder>, Error> {
+        let questions: Vec<String> = names
+            .iter()
+            .map(|name| format!("SYNCGET FULLMAILBOX {}", quoted(name)))
+            .collect();
+        let mut read = Vec::new();
+        let answers = self
+            .ask_each(&questions, |_, line| {
+                if let Some(record) = Record::parse(line)?
+                    && record.kind == b"MAILBOX"
+                {
+                    read.push(Folder::parse(&record));
+                }
+                Ok(())
+            })
+            .await?;
+        present(answers)?;
+        let folders: Result<Vec<_>, _> = read.into_iter().collect();
+        Ok(folders?.into_iter().flatten().collect())
+    }
+
+    /// The whole messages, as they were stored, in this order.
+    pub async fn fetch(&mut self, folder: &Folder, messages: &[&Message]) -> Result<Vec<Vec<u8>>, Error> {
+        let questions: Vec<String> = messages
+            .iter()
+            .map(|message| {
+                format!(
+                    "SYNCGET FETCH %(MBOXNAME {} PARTITION {PARTITION} UNIQUEID {} GUID {} UID {})",
+                    quoted(&folder.name),
+                    quoted(&folder.unique_id),
+                    message.guid,
+                    message.uid
+                )
+            })
+            .collect();
+        let mut contents = vec![None; messages.len()];
+        let answers = self
+            .ask_each(&questions, |at, line| {
+                if let (Some(content), Some(message)) = (contents.get_mut(at), messages.get(at)) {
+                    *content = content.take().or(file(line, message));
+                }
+                Ok(())
+            })
+            .await?;
+        for answer in answers {
+            answer?;
+        }
+        let whole = contents.into_iter().zip(messages);
+        whole
+            .map(|(content, message)| content.ok_or(Error::Message(message.guid)))
+            .collect()
     }
 
     /// Like this folder of another engine, and empty.
     pub async fn make(&mut self, new: &NewFolder, like: &Folder, owner: &Owner) -> Result<(), Error> {
+        if new.keeps_id && self.has(&like.unique_id).await? {
+            return Err(Error::There(like.unique_id.clone()));
+        }
         let mut command = format!(
             "SYNCRESTORE MAILBOX %(MBOXNAME {} PARTITION {PARTITION}",
             quoted(&new.name)
@@ -170,11 +262,23 @@ impl<S: AsyncRead + AsyncWrite> Engine<S> {
         Ok(())
     }
 
-    /// All of them or none, in this order. It returns when they would survive a power cut as anything stored would.
+    /// Whether there is a folder of this id, whatever its name.
+    async fn has(&mut self, unique_id: &str) -> Result<bool, Error> {
+        let mut found = false;
+        self.ask(&format!("SYNCGET UNIQUEIDS ({})", quoted(unique_id)), |line| {
+            found |= Record::parse(line)?.is_some_and(|record| record.kind == b"MAILBOX");
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// All of them or none, in this order, into a folder that is there: one that was renamed meanwhile is not made anew under its
+    /// old name. It returns when they would survive a power cut as anything stored would.
     pub async fn append(&mut self, to: &str, messages: &[(&Message, Vec<u8>)]) -> Result<(), Error> {
         let mut upload = b"SYNCAPPLY MESSAGE (".to_vec();
         let mut restore = format!(
-            "SYNCRESTORE MAILBOX %(MBOXNAME {} PARTITION {PARTITION} RECORD (",
+            "SYNCRESTORE MAILBOX %(MBOXNAME {} PARTITION {NO_PARTITION} RECORD (",
             quoted(to)
         );
         for (at, (message, content)) in messages.iter().enumerate() {
@@ -215,6 +319,15 @@ impl<S: AsyncRead + AsyncWrite> Engine<S> {
     ) -> Result<(), Error> {
         let commands = [command];
         let answered = self.0.ask(&commands, take);
+        Ok(time::timeout(ANSWER, answered).await.map_err(|_| Error::Late)??)
+    }
+
+    async fn ask_each(
+        &mut self,
+        commands: &[String],
+        take: impl FnMut(usize, &[u8]) -> Result<(), session::Error>,
+    ) -> Result<Vec<Result<(), session::Error>>, Error> {
+        let answered = self.0.ask_each(commands, take);
         Ok(time::timeout(ANSWER, answered).await.map_err(|_| Error::Late)??)
     }
 }

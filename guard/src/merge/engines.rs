@@ -52,8 +52,8 @@ impl World {
         let mut report =
             Report::begin(self.reports.path(), &VolumeId("v".into()), Ballot::new(2, 1)).unwrap();
         let mut total = Counts::default();
-        for (owner, names) in copy.mailboxes().await.unwrap() {
-            let counts = carry::bring(&mut copy, &mut own, &owner, &names, &mut report).await;
+        for owner in copy.mailboxes().await.unwrap().into_keys() {
+            let counts = carry::bring(&mut copy, &mut own, &owner, &mut report).await;
             total.add(&counts.unwrap());
         }
         report.end(&total).unwrap();
@@ -202,4 +202,67 @@ async fn many_messages_are_brought_in_their_order_and_whole() {
     let expected: Vec<String> = (0..150).map(|number| format!("number{number:03}")).collect();
     assert_eq!(subjects, expected);
     assert!(told.contains("RFC822.SIZE 9000000"));
+}
+
+/// Renames a folder until the sender is dropped, and leaves it with one of its two names.
+async fn rename_back_and_forth(mut imap: Imap, folder: &str, until: tokio::sync::watch::Receiver<()>) -> u32 {
+    let (mut now, mut next) = (folder.to_owned(), format!("{folder}x"));
+    let mut renamed = 0;
+    while until.has_changed().is_ok() {
+        // Cyrus itself refuses one now and then with an error of input and output while somebody else reads the folder; then
+        // it has its old name.
+        if imap.try_run(&format!("RENAME {now} {next}")).await {
+            std::mem::swap(&mut now, &mut next);
+            renamed += 1;
+        }
+        // More than any person does, and less than all the engine can.
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    renamed
+}
+
+#[tokio::test]
+async fn folders_that_are_renamed_meanwhile_are_neither_missed_nor_made_again() {
+    let mut pair = Pair::start();
+    let mut ours = pair.imap("primary", USER).await;
+    let folders: Vec<String> = (0..24).map(|number| format!("F{number:02}")).collect();
+    for folder in &folders {
+        ours.run(&format!("CREATE {folder}")).await;
+        append(&mut ours, folder, &format!("both{folder}")).await;
+    }
+    pair.carry_out(&["cut"]);
+    let mut theirs = pair.imap("follower", USER).await;
+    for folder in &folders {
+        for number in 0..3 {
+            append(&mut theirs, folder, &format!("extra{folder}n{number}")).await;
+        }
+    }
+    let world = World {
+        pair,
+        reports: tempfile::tempdir().unwrap(),
+    };
+    let (sender, until) = tokio::sync::watch::channel(());
+    let mut programs = Vec::new();
+    for folder in folders.iter().skip(1).step_by(5) {
+        let imap = world.pair.imap("primary", USER).await;
+        let (folder, until) = (folder.clone(), until.clone());
+        programs.push(tokio::spawn(async move {
+            rename_back_and_forth(imap, &folder, until).await
+        }));
+    }
+    let counts = world.merge().await;
+    drop(sender);
+    for program in programs {
+        assert!(program.await.unwrap() > 0);
+    }
+    // A message that was overlooked for long is brought again, and is still there once.
+    assert!(counts.appended >= 72 && counts.recovered == 0, "{counts:?}");
+    for folder in &folders {
+        let here = world.folders(USER, &format!("both{folder}")).await;
+        assert_eq!(here.len(), 1, "{folder}: {here:?}");
+        for number in 0..3 {
+            let brought = world.folders(USER, &format!("extra{folder}n{number}")).await;
+            assert_eq!(brought, here, "{folder} {number}");
+        }
+    }
 }

@@ -171,8 +171,8 @@ impl Merge {
             };
         });
         let mut total = Counts::default();
-        for (owner, names) in listed {
-            let counts = carry::bring(&mut copy, &mut own, &owner, &names, &mut report).await?;
+        for owner in listed.into_keys() {
+            let counts = carry::bring(&mut copy, &mut own, &owner, &mut report).await?;
             total.add(&counts);
             self.metrics.merged_messages.inc_by(counts.appended);
             self.note(|progress| {

@@ -59,12 +59,12 @@ impl Counts {
         self.repeated += more.repeated;
     }
 
-    /// After another look at the same owner: what it calls known was brought, or was so before.
-    pub fn and_then(self, next: &Counts) -> Self {
+    /// The same with nothing brought yet.
+    pub fn before(self) -> Self {
         Self {
-            folders_made: self.folders_made + next.folders_made,
-            appended: self.appended + next.appended,
-            recovered: self.recovered + next.recovered,
+            folders_made: 0,
+            appended: 0,
+            recovered: 0,
             ..self
         }
     }

@@ -78,12 +78,24 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         }
     }
 
-    /// Sends all of them, and gives each untagged line of the answers to `take`.
+    /// Sends all of them, and gives each untagged line of the answers to `take`. The first refusal is told when everything is
+    /// answered.
     pub async fn ask<C: AsRef<[u8]>>(
         &mut self,
         commands: &[C],
         mut take: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let answers = self.ask_each(commands, |_, line| take(line)).await?;
+        answers.into_iter().collect()
+    }
+
+    /// Sends all of them, and gives `take` each untagged line with the place of the command that it answers. What is returned for
+    /// each command is `Ok` or that the engine refuses it.
+    pub async fn ask_each<C: AsRef<[u8]>>(
+        &mut self,
+        commands: &[C],
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), Error>,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
         let mut said = Vec::new();
         for (tag, command) in commands.iter().enumerate() {
             said.extend_from_slice(format!("D{tag} ").as_bytes());
@@ -92,20 +104,23 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         }
         self.writer.write_all(&said).await?;
         self.writer.flush().await?;
+        let mut answers = Vec::new();
         for tag in 0..commands.len() {
-            let answered = format!("D{tag} OK");
-            loop {
+            let tagged = format!("D{tag} ");
+            let answer = loop {
                 let line = self.line().await?;
-                if line.starts_with(answered.as_bytes()) {
-                    break;
+                if let Some(answer) = line.strip_prefix(tagged.as_bytes()) {
+                    let done = answer.starts_with(b"OK");
+                    break done.then_some(()).ok_or_else(|| Error::Refused(reason(&line)));
                 }
                 if !line.starts_with(b"* ") || line.starts_with(b"* BYE") {
                     return Err(Error::Refused(reason(&line)));
                 }
-                take(&line)?;
-            }
+                take(tag, &line)?;
+            };
+            answers.push(answer);
         }
-        Ok(())
+        Ok(answers)
     }
 
     /// With its literals.

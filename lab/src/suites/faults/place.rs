@@ -20,7 +20,7 @@ const STORE: Duration = Duration::from_secs(30);
 /// Where the page says 0 s: what commands take that wait for nothing but each other.
 const NONE: Duration = Duration::from_secs(3);
 /// For the copy that was passed over to come up, be read, and be brought.
-const MERGED: Duration = Duration::from_secs(240);
+const MERGED: Duration = Duration::from_secs(600);
 /// Mail goes on for this long after it was taken over.
 const AFTER: Duration = Duration::from_secs(8);
 
