@@ -23,9 +23,9 @@ pub enum Act {
         partner: Lineage,
         confirmed: bool,
     },
-    /// Makes the object with the peer's spec and lineage, and with this agreement.
+    /// Makes the object with the peer's spec, with the peer's as its partner, and with this agreement, unconfirmed.
     Create(Agreement),
-    /// Puts the peer's spec and lineage, and this agreement. When `keep`, only after the own spec was put aside where people find
+    /// Puts the peer's spec, the peer's as the partner, and this agreement, unconfirmed. When `keep`, only after the own spec was put aside where people find
     /// it: both were edited.
     Take {
         agreed: Agreement,
@@ -177,7 +177,7 @@ fn base<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {
 }
 
 fn is_partner(one: &Replica, other: &Replica) -> bool {
-    one.lineage == other.lineage || one.partner.as_ref() == Some(&other.lineage)
+    one.partner.as_ref() == Some(&other.lineage)
 }
 
 fn later<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {

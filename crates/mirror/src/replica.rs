@@ -21,7 +21,7 @@ pub struct Agreement {
     pub spec: SpecHash,
 }
 
-/// The uid of the object that a person or a pipeline made. A copy that the mirror makes takes over the lineage of its original.
+/// The uid of the object: another one where it was deleted and made anew.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Lineage(pub String);

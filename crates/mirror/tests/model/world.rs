@@ -63,6 +63,8 @@ pub struct World {
     pub leads: u8,
     /// Edits so far, which numbers them and the objects' lineages.
     pub made: u8,
+    /// Copies that the mirror made, which numbers their lineages.
+    pub copies: u8,
     /// Edits that a person has edited or deleted again, knowing of them.
     pub superseded: Edits,
     /// Edits of one text that a cluster saw at both sites: whoever knows of one knows of the others.
@@ -88,6 +90,7 @@ impl World {
             deletions,
             leads,
             made: 0,
+            copies: 0,
             superseded: 0,
             same: BTreeSet::new(),
             resurrected: false,
@@ -203,7 +206,9 @@ impl World {
             (Act::Create(agreed), None, Some(seen)) => {
                 self.resurrected |= cluster.deleted & seen.edits != 0;
                 cluster.texts |= text_of(&seen.copy.spec);
-                cluster.object = Some(taken(seen, agreed));
+                self.copies += 1;
+                let lineage = Lineage(format!("copy {}", self.copies));
+                cluster.object = Some(taken(seen, lineage, agreed));
             }
             (Act::Take { agreed, keep }, Some(object), Some(seen)) => {
                 if *keep {
@@ -214,7 +219,8 @@ impl World {
                 }
                 if !(*keep && broken_off) {
                     cluster.texts |= text_of(&seen.copy.spec);
-                    cluster.object = Some(taken(seen, agreed));
+                    let lineage = object.copy.lineage.clone();
+                    cluster.object = Some(taken(seen, lineage, agreed));
                 }
             }
             (Act::Delete | Act::Release, Some(object), _) => {
@@ -268,14 +274,15 @@ fn text_of(wanted: &SpecHash) -> u8 {
     bits.sum()
 }
 
-fn taken(seen: Object, agreed: &Agreement) -> Object {
+fn taken(seen: Object, lineage: Lineage, agreed: &Agreement) -> Object {
     Object {
         copy: Replica {
+            lineage,
+            partner: Some(seen.copy.lineage),
+            spec: seen.copy.spec,
             agreed: Some(agreed.clone()),
-            partner: None,
             confirmed: false,
             leaving: false,
-            ..seen.copy
         },
         edits: seen.edits,
     }
