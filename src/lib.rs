@@ -18,6 +18,7 @@ pub mod mail_store;
 pub mod mailbox;
 pub mod maintenance;
 pub mod manifests;
+pub mod mirror;
 pub mod names;
 pub mod operator;
 pub mod part;

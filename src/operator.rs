@@ -24,7 +24,7 @@ use crate::{
         self,
         engine::{self, Engines},
     },
-    mailbox,
+    mailbox, mirror,
     names::SiteName,
     peer::{self, Served},
     pki::{OwnCertificate, kept},
@@ -299,6 +299,7 @@ fn controllers(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<&'st
         "the controller of mailboxes",
         mailbox::run(context.clone(), stop.clone()),
     );
+    spawn(&mut set, "the mirror", mirror::run(context.clone(), stop.clone()));
     set
 }
 

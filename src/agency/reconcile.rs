@@ -24,10 +24,11 @@ use super::{
     status,
 };
 use crate::{
-    cluster::{self, Cluster, follow},
+    cluster::{self, Cluster, follow, follow_without},
     conditions,
     controller::{Label, RESYNC, drive},
     directory::Registry,
+    mirror,
     operator::Context,
 };
 
@@ -76,7 +77,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let cluster = &context.cluster;
     let (platforms, platform_changes) = follow::<Platform>(cluster.all());
     let (stores, store_changes) = follow::<MailStore>(cluster.all());
-    let (agencies, changes) = follow::<Agency>(cluster.all());
+    let (agencies, changes) = follow_without::<Agency>(cluster.all(), mirror::strip);
     let changes = changes.predicate_filter(
         predicates::generation.combine(predicates::finalizers),
         Default::default(),

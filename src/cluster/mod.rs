@@ -4,14 +4,16 @@ mod compare;
 mod watch;
 
 pub use compare::contains;
-pub use watch::follow;
+pub use watch::{follow, follow_without};
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{
+        ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -34,6 +36,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 pub struct Cluster {
     client: Client,
     metrics: Metrics,
+    manager: &'static str,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +77,19 @@ impl Error {
 
 impl Cluster {
     pub fn new(client: Client, metrics: Metrics) -> Self {
-        Self { client, metrics }
+        Self {
+            client,
+            metrics,
+            manager: MANAGER,
+        }
+    }
+
+    /// The same, with another field manager.
+    pub fn writing_as(&self, manager: &'static str) -> Self {
+        Self {
+            manager,
+            ..self.clone()
+        }
     }
 
     /// For watches of every object of a kind.
@@ -148,7 +163,7 @@ impl Cluster {
             }
         }
         let api = self.dynamic::<K>(desired.meta().namespace.as_deref());
-        let params = PatchParams::apply(MANAGER).force();
+        let params = PatchParams::apply(self.manager).force();
         let patch = Patch::Apply(&wanted);
         let object = self
             .write::<K, _>("apply", &name, api.patch(&name, &params, &patch))
@@ -170,7 +185,7 @@ impl Cluster {
         let api = self.dynamic::<K>(namespace);
         let created = self
             .write::<K, _>("create", &name, async {
-                match api.create(&params(), &object).await {
+                match api.create(&self.params(), &object).await {
                     Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
                     other => other.map(Some),
                 }
@@ -193,9 +208,9 @@ impl Cluster {
         let api = self.dynamic::<K>(object.meta().namespace.as_deref());
         self.write::<K, _>("replace", &name, async {
             let written = if next.metadata.resource_version.is_some() {
-                api.replace(&name, &params(), &next).await
+                api.replace(&name, &self.params(), &next).await
             } else {
-                api.create(&params(), &next).await
+                api.create(&self.params(), &next).await
             };
             match written {
                 Ok(_) => Ok(true),
@@ -220,7 +235,7 @@ impl Cluster {
         let name = object.name_any();
         let api = self.dynamic::<K>(object.meta().namespace.as_deref());
         let body = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "status": new});
-        let params = PatchParams::apply(MANAGER).force();
+        let params = PatchParams::apply(self.manager).force();
         self.write::<K, _>(
             "apply status",
             &name,
@@ -240,6 +255,31 @@ impl Cluster {
             match api.delete(name, &DeleteParams::background()).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
                 other => other.map(|_| ()),
+            }
+        })
+        .await
+    }
+
+    /// Deletes the object as it was read; `false` if it was changed since, or is another one of its name.
+    pub async fn delete_seen<K>(&self, object: &K) -> Result<bool, Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let name = object.name_any();
+        let api = self.dynamic::<K>(object.meta().namespace.as_deref());
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: object.uid(),
+                resource_version: object.resource_version(),
+            }),
+            ..DeleteParams::background()
+        };
+        self.write::<K, _>("delete", &name, async {
+            match api.delete(&name, &params).await {
+                Ok(_) => Ok(true),
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(true),
+                Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
+                Err(error) => Err(error),
             }
         })
         .await
@@ -281,6 +321,13 @@ impl Cluster {
             }
         })
         .await
+    }
+
+    fn params(&self) -> PostParams {
+        PostParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..Default::default()
+        }
     }
 
     fn dynamic<K: Resource<DynamicType = ()>>(&self, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -327,13 +374,6 @@ impl Cluster {
 impl Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cluster").finish_non_exhaustive()
-    }
-}
-
-fn params() -> PostParams {
-    PostParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..Default::default()
     }
 }
 

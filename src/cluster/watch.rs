@@ -22,10 +22,28 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Default + Eq + Hash + Clone + Debug + Send + Sync + Unpin,
 {
+    follow_without(api, |_| {})
+}
+
+/// As [`follow`], with what `strip` takes out of each object never seen.
+pub fn follow_without<K>(
+    api: Api<K>,
+    strip: fn(&mut K),
+) -> (
+    Store<K>,
+    impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Default + Eq + Hash + Clone + Debug + Send + Sync + Unpin,
+{
     let (store, writer) = reflector::store();
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(move |object| {
+            object.managed_fields_mut().clear();
+            strip(object);
+        })
         .reflect(writer)
         .touched_objects()
         .filter_map(async |result| match result {

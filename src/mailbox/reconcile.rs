@@ -23,12 +23,13 @@ use super::{
     status, takeover,
 };
 use crate::{
-    cluster::{self, follow},
+    cluster::{self, follow, follow_without},
     conditions,
     controller::{Label, RESYNC, chain, drive},
     cyrus_admin,
     directory::Registry,
     lead::Lead,
+    mirror,
     operator::Context,
 };
 
@@ -71,7 +72,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let cluster = &context.cluster;
     let (platforms, platform_changes) = follow::<Platform>(cluster.all());
     let (agencies, agency_changes) = follow::<Agency>(cluster.all());
-    let (mailboxes, changes) = follow::<Mailbox>(cluster.all());
+    let (mailboxes, changes) = follow_without::<Mailbox>(cluster.all(), mirror::strip);
     let changes = changes.predicate_filter(
         predicates::generation.combine(predicates::finalizers),
         Default::default(),

@@ -91,10 +91,12 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
 /// of agencies.
 fn operator_rules() -> Vec<PolicyRule> {
     vec![
+        rule(GROUP, &["platforms"], &["get", "list", "watch", "patch"]),
+        // The mirror makes, changes and deletes them as the other cluster's people did.
         rule(
             GROUP,
-            &["platforms", "agencies", "mailboxes"],
-            &["get", "list", "watch", "patch"],
+            &["agencies", "mailboxes"],
+            &["get", "list", "watch", "create", "update", "patch", "delete"],
         ),
         rule(GROUP, &["mailstores"], &WRITE),
         rule(
@@ -132,7 +134,12 @@ fn operator_rules() -> Vec<PolicyRule> {
 
 fn system_rules() -> Vec<PolicyRule> {
     vec![
-        rule("", &["secrets", "configmaps"], &WRITE),
+        rule("", &["secrets"], &WRITE),
+        rule(
+            "",
+            &["configmaps"],
+            &["get", "list", "watch", "create", "update", "patch"],
+        ),
         rule("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
     ]
 }

@@ -32,6 +32,10 @@ pub mod types {
     pub const SITES_DIFFER: &str = "SitesDiffer";
     /// Agency: the application was approved.
     pub const APPROVED: &str = "Approved";
+    /// Agency, Mailbox: the other site's cluster has the same spec.
+    pub const MIRRORED: &str = "Mirrored";
+    /// Agency, Mailbox: both sites' people changed it, and something of it needs a person; the message says what. Absent otherwise.
+    pub const DIVERGED: &str = "Diverged";
 }
 
 /// Reasons.
@@ -53,6 +57,20 @@ pub mod reasons {
     pub const PEER_UNKNOWN: &str = "PeerUnknown";
     /// The operator's site is none of the Platform's.
     pub const SITE_UNKNOWN: &str = "SiteUnknown";
+    /// The other site's cluster has the same.
+    pub const SAME_AT_BOTH_SITES: &str = "SameAtBothSites";
+    /// The other site is to take what was written here.
+    pub const PEER_FOLLOWS: &str = "PeerFollows";
+    /// The other site's cluster can't be seen.
+    pub const PEER_UNREACHABLE: &str = "PeerUnreachable";
+    /// The other site's operator reads specs by another schema.
+    pub const PEER_SCHEMA_DIFFERS: &str = "PeerSchemaDiffers";
+    /// It was deleted at the other site, and had been changed here.
+    pub const DELETED_AT_PEER: &str = "DeletedAtPeer";
+    /// It was changed at both sites, and the lead's was taken.
+    pub const OVERRULED: &str = "Overruled";
+    /// Too many were deleted at the other site at once: nothing is deleted here.
+    pub const MASS_DELETION: &str = "MassDeletion";
     /// Some parts are not ready; the message names them.
     pub const PARTS_NOT_READY: &str = "PartsNotReady";
     /// Every certificate is there and not due.

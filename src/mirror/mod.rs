@@ -1,0 +1,29 @@
+//! The mirror: what people write in one cluster is in the other one too. Each operator writes to its own cluster only, and reads
+//! the peer's.
+//!
+//! ```text
+//!  watch (own) ──┐
+//!                ├─ sight ──> decide (crates/mirror, pure) ──> reconcile: one object, read anew ──> the own cluster
+//!  watch (peer) ─┘                                                  └─ brake (pure), status (pure)
+//! ```
+//!
+//! What both sites agreed on is kept in an annotation, since it has to be written together with the spec.
+
+mod brake;
+mod kept;
+mod kind;
+mod reconcile;
+mod record;
+mod run;
+mod sight;
+mod status;
+
+pub use kind::Mirrored;
+pub use record::{ANNOTATION, Record, hash};
+pub use run::run;
+pub use status::strip;
+
+/// Owns what the mirror writes into objects, so that `kubectl get --show-managed-fields` tells whose work it is.
+pub const MANAGER: &str = "govuc-mirror";
+/// On every object that the mirror has seen: one that was deleted stays until the peer can't take its own for new.
+pub const FINALIZER: &str = "1govuc.gov.my/mirror";
