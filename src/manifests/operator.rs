@@ -207,7 +207,8 @@ fn service(site: &SiteName) -> Service {
     }
 }
 
-/// In: metrics, and the other site's operator by way of the gateway. Out: names, the API server (which no selector can name), and parts of both sites.
+/// In: metrics, and the other site's operator by way of the gateway. Out: names, the API server (which no selector can name),
+/// and parts of both sites.
 fn network_policy() -> NetworkPolicy {
     let port = |number: u16, protocol: &str| NetworkPolicyPort {
         port: Some(IntOrString::Int(number.into())),

@@ -69,6 +69,7 @@ const SYSTEM: &str = "kube-system";
 pub async fn serve(listener: TcpListener, served: Served, stop: CancellationToken) {
     let served = Arc::new(served);
     let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut full = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -79,9 +80,14 @@ pub async fn serve(listener: TcpListener, served: Served, stop: CancellationToke
             continue;
         };
         let Ok(permit) = free.clone().try_acquire_owned() else {
-            tracing::warn!(%address, "too many connections from the other site");
+            // Said once: whoever can reach the gateway can have it said.
+            if !full {
+                tracing::warn!(%address, "too many connections at the port for the other site");
+            }
+            full = true;
             continue;
         };
+        full = false;
         let (served, stop) = (served.clone(), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
