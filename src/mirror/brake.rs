@@ -34,6 +34,15 @@ pub enum Verdict {
 }
 
 impl Brake {
+    /// A person has looked: what was held back may go.
+    pub fn accept(self, now: Timestamp) -> Self {
+        Self {
+            since: None,
+            accepted: Some(now),
+            ..self
+        }
+    }
+
     /// One more of `objects` is to be deleted.
     pub fn one_more(&self, objects: usize, now: Timestamp) -> Verdict {
         let within = |at: &Timestamp| now.duration_since(*at).unsigned_abs() < WINDOW;
@@ -97,10 +106,7 @@ mod tests {
                 accepted: None,
             })
         );
-        let mut accepted = Brake {
-            accepted: Some(later),
-            ..stopped
-        };
+        let mut accepted = stopped.accept(later);
         for second in 0..100 {
             match accepted.one_more(50, at(100_000 + second)) {
                 Verdict::Delete(next) => accepted = next,

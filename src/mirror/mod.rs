@@ -18,7 +18,9 @@ mod run;
 mod sight;
 mod status;
 
+pub use brake::Brake;
 pub use kind::Mirrored;
+pub use reconcile::BRAKE;
 pub use record::{ANNOTATION, Record, hash};
 pub use run::run;
 pub use status::strip;

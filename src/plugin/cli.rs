@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{approve, connect, failover, hold, merge, plan, switchover, witness};
+use super::{approve, connect, failover, hold, merge, mirror, plan, switchover, witness};
 use crate::controller::chain;
 
 /// Decide on agencies, tell what is planned, decide where stores are served, connect the sites, and set up their witness.
@@ -21,6 +21,8 @@ enum Command {
     Connect(connect::Arguments),
     /// Show what the merge of a copy has brought that a failover had passed over.
     Merge(merge::Arguments),
+    /// Answer what the mirror of the two clusters asks a person.
+    Mirror(mirror::Arguments),
     /// Tell what waits for a maintenance window, why, and when it will happen.
     Plan(plan::Arguments),
     /// Make a site primary although its copy may lack something: when the primary is lost. Says first what that is.
@@ -42,6 +44,7 @@ impl Arguments {
             Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
             Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
             Command::Merge(arguments) => merge::run(arguments).await.map_err(|error| chain(&error)),
+            Command::Mirror(arguments) => mirror::run(arguments).await.map_err(|error| chain(&error)),
             Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),
             Command::Failover(arguments) => failover::run(arguments).await.map_err(|error| chain(&error)),
             Command::Hold(arguments) => hold::run(arguments).await.map_err(|error| chain(&error)),

@@ -8,6 +8,7 @@ mod contexts;
 pub mod failover;
 pub mod hold;
 pub mod merge;
+pub mod mirror;
 mod output;
 pub mod plan;
 mod stores;

@@ -92,6 +92,11 @@ impl Service {
 
     /// Applies `examples/` to both data centres, approves the agencies and waits until people can log in.
     pub async fn populate(&self) -> anyhow::Result<()> {
+        self.populate_by(&Site::DATA_CENTRES).await
+    }
+
+    /// The same, with agencies and mailboxes given to these data centres only: the mirror brings them to the other one.
+    pub async fn populate_by(&self, given: &[Site]) -> anyhow::Result<()> {
         let examples = self.repository.join("examples");
         let apply = |site: Site, what: &str| {
             let path = examples.join(what);
@@ -100,11 +105,13 @@ impl Service {
         };
         for site in Site::DATA_CENTRES {
             apply(site, "platform.yaml")?;
-            apply(site, "agencies")?;
+        }
+        for site in given {
+            apply(*site, "agencies")?;
         }
         witness::set_up(self)?;
         self.each_site(Kind::Platform, 1, PLATFORM_LIMIT).await?;
-        for site in Site::DATA_CENTRES {
+        for site in given {
             for agency in AGENCIES {
                 self.kubectl
                     .govuc(&["approve", agency, "--context", site.name()])?;
@@ -113,8 +120,8 @@ impl Service {
         self.each_site(Kind::Agency, AGENCIES.len(), OBJECT_LIMIT).await?;
         self.each_site(Kind::MailStore, AGENCIES.len(), PLATFORM_LIMIT)
             .await?;
-        for site in Site::DATA_CENTRES {
-            apply(site, "mailboxes")?;
+        for site in given {
+            apply(*site, "mailboxes")?;
         }
         self.each_site(Kind::Mailbox, MAILBOXES, OBJECT_LIMIT).await
     }

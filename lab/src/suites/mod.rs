@@ -7,6 +7,7 @@ mod faults;
 mod journal;
 mod lab;
 mod mail;
+mod mirror;
 mod model;
 mod network_policy;
 mod report;
@@ -35,6 +36,8 @@ pub enum Suite {
     Engines,
     /// The main job from end to end: two agencies, real mail, faults
     Mail,
+    /// One set of agencies and mailboxes in two clusters: written at either, cut, changed at both, deleted
+    Mirror,
     /// What happens to mail in a fault, seen from outside: lines, sites, stores, the roles' etcd; only when named
     Faults,
 }
@@ -52,7 +55,10 @@ impl Suite {
 
     /// Why it can't run here, if it can't.
     fn obstacle(self) -> Option<&'static str> {
-        let needs_root = matches!(self, Suite::Lab | Suite::Engines | Suite::Mail | Suite::Faults);
+        let needs_root = matches!(
+            self,
+            Suite::Lab | Suite::Engines | Suite::Mail | Suite::Mirror | Suite::Faults
+        );
         (needs_root && !geteuid().is_root())
             .then_some("it needs root: `sudo -E env PATH=$PATH cargo lab test`")
     }
@@ -103,7 +109,7 @@ pub async fn bench(bench: Bench) -> anyhow::Result<()> {
 pub struct Choice {
     #[arg(value_enum)]
     suites: Vec<Suite>,
-    /// Of the suites mail and faults, only checks whose names contain this
+    /// Of the suites mail, mirror and faults, only checks whose names contain this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Begin with the lab of the suite as the last run left it, and leave it: for whoever writes a check
@@ -115,11 +121,11 @@ impl Choice {
     /// # Errors
     /// What can't be chosen so, for the user.
     fn check(&self) -> anyhow::Result<()> {
-        let within = |suite: &Suite| matches!(suite, Suite::Mail | Suite::Faults);
+        let within = |suite: &Suite| matches!(suite, Suite::Mail | Suite::Mirror | Suite::Faults);
         let narrowed = self.only.is_some() || self.keep;
         anyhow::ensure!(
             !narrowed || !self.suites.is_empty() && self.suites.iter().all(within),
-            "--only and --keep are of the suites mail and faults. Remedy: cargo lab test mail --only TEXT"
+            "--only and --keep are of the suites mail, mirror and faults. Remedy: cargo lab test mail --only TEXT"
         );
         Ok(())
     }
@@ -155,6 +161,7 @@ pub async fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
             Suite::Lab => lab::run(&mut report).await?,
             Suite::Engines => engines::run(&mut report)?,
             Suite::Mail => mail::run(&mut report, choice.keep).await?,
+            Suite::Mirror => mirror::run(&mut report, choice.keep).await?,
             Suite::Faults => faults::run(&mut report, choice.keep).await?,
         }
     }

@@ -9,7 +9,7 @@ mod main_job;
 mod members;
 mod page;
 mod preferred;
-mod quiet;
+pub(super) mod quiet;
 mod roles;
 mod rotation;
 mod switchover;
