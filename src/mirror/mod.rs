@@ -10,6 +10,7 @@
 //! What both sites agreed on is kept in an annotation, since it has to be written together with the spec.
 
 mod brake;
+mod due;
 mod kept;
 mod kind;
 mod reconcile;

@@ -22,13 +22,11 @@ use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
-use tokio_util::{
-    sync::CancellationToken,
-    time::{DelayQueue, delay_queue},
-};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     FINALIZER, MANAGER, Mirrored,
+    due::Due,
     kind::Key,
     reconcile::{Error, Mirror, Next, Other, Seen, reconcile},
     record::{Record, replica},
@@ -128,13 +126,6 @@ struct Desk<K> {
     /// How often each has failed in a row.
     failed: HashMap<Key, u32>,
     kind: PhantomData<K>,
-}
-
-/// Which objects are to be looked at, and when: each once.
-#[derive(Default)]
-struct Due {
-    queue: DelayQueue<Key>,
-    entries: HashMap<Key, (delay_queue::Key, Instant)>,
 }
 
 async fn kind<K: Mirrored>(mirror: Arc<Mirror>, stop: &CancellationToken) {
@@ -381,25 +372,61 @@ impl PartialEq for Own {
     }
 }
 
-impl Due {
-    /// Unless it is due sooner.
-    fn after(&mut self, key: Key, wait: Duration) {
-        let at = Instant::now() + wait;
-        if let Some((_, due)) = self.entries.get(&key)
-            && *due <= at
-        {
-            return;
-        }
-        if let Some((entry, _)) = self.entries.remove(&key) {
-            self.queue.remove(&entry);
-        }
-        let entry = self.queue.insert_at(key.clone(), at);
-        self.entries.insert(key, (entry, at));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::{ANNOTATION, hash};
+    use govuc_mirror::{Agreement, Lead, Lineage, Waiting};
+
+    fn agreed(cluster: &str) -> Mailbox {
+        let text = r#"{"apiVersion": "1govuc.gov.my/v1alpha1", "kind": "Mailbox", "metadata": {"name": "ali", "uid": "u"},
+            "spec": {"type": "Individual", "address": "ali@kkr.gov.my",
+                "individual": {"staffNumber": "KKR-1", "name": "Ali", "grade": 44}}}"#;
+        let mut mailbox: Mailbox = serde_json::from_str(text).unwrap();
+        let record = Record {
+            of: Some("u".into()),
+            cluster: cluster.into(),
+            partner: Some(Lineage("theirs".into())),
+            agreed: Agreement {
+                seq: 1,
+                spec: hash(&mailbox.spec, SCHEMA),
+            },
+            confirmed: true,
+            kept: None,
+        };
+        mailbox.annotations_mut().insert(ANNOTATION.into(), record.text());
+        mailbox
     }
 
-    async fn next(&mut self) -> Option<Key> {
-        let key = self.queue.next().await?.into_inner();
-        self.entries.remove(&key);
-        Some(key)
+    #[test]
+    fn an_empty_cluster_in_the_place_of_a_lost_one_deletes_nothing() {
+        let own = Own::of(&agreed("lost"));
+        let act = |uid: &str| {
+            let other = Other {
+                uid: uid.into(),
+                schema: SCHEMA,
+            };
+            decide(Some(&own.for_peer(Some(&other))), &Peer::Absent, Lead::Here)
+        };
+        assert_eq!(act("lost"), Act::Delete);
+        assert_eq!(act("new"), Act::Wait(Waiting::PeerFollows));
+    }
+
+    #[test]
+    fn what_is_held_and_has_told_all_costs_no_request() {
+        let mut own = Own::of(&agreed("there"));
+        let local = own.replica.clone();
+        let is_needed = |own: &Own, act| needed(Some(own), Some(&local), &act, "pdsa2", true);
+        assert!(is_needed(&own, Act::Nothing), "it is not held yet");
+        own.held = true;
+        assert!(is_needed(&own, Act::Nothing), "nobody was told");
+        own.told = status::words(&local, &Act::Nothing, None, "pdsa2")
+            .unwrap()
+            .told();
+        assert!(!is_needed(&own, Act::Nothing));
+        // A line that is cut is no news of what both had agreed on.
+        assert!(!is_needed(&own, Act::Wait(Waiting::PeerUnknown)));
+        assert!(is_needed(&own, Act::Wait(Waiting::DeletedAtPeer)));
+        assert!(is_needed(&own, Act::Delete));
     }
 }
