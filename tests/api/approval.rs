@@ -131,3 +131,21 @@ async fn an_approval_survives_whatever_a_pipeline_applies() {
         "after the refused replace"
     );
 }
+
+/// Nobody but the operator's account may: whoever decides in one cluster has decided in both.
+#[tokio::test]
+async fn what_was_decided_in_the_other_cluster_is_taken_from_the_mirror() {
+    let admin = installed(None).await;
+    let operator = installed(Some("system:serviceaccount:govuc-system:govuc")).await;
+    let pipeline = installed(Some(PIPELINE)).await;
+    let mut decided = agency("mirrored", "somebody");
+    decided["spec"]["approval"] = decision("mirrored", "another")["spec"]["approval"].clone();
+    remove(&admin, &decided).await;
+    says(
+        put(&pipeline, &decided).await,
+        &["spec.approval", "pipeline", "verb approve"],
+    );
+    put(&operator, &decided).await.unwrap();
+    assert_eq!(approval(&admin, "mirrored").await, "Approved");
+    remove(&admin, &decided).await;
+}

@@ -157,10 +157,24 @@ async fn nobody_reaches_into_another_namespace(
     assert!(!allowed(&client, user, verb, group, resource, Some("default")).await);
 }
 
+/// The mirror does here what the other cluster's people did there.
+#[rstest]
+#[case::makes_agencies("create", "agencies")]
+#[case::changes_agencies("update", "agencies")]
+#[case::ends_agencies("delete", "agencies")]
+#[case::makes_mailboxes("create", "mailboxes")]
+#[case::changes_mailboxes("update", "mailboxes")]
+#[case::ends_mailboxes("delete", "mailboxes")]
+#[tokio::test]
+async fn the_operator_mirrors(#[case] verb: &str, #[case] resource: &str) {
+    let client = agency().await;
+    assert!(allowed(&client, OPERATOR, verb, KINDS, resource, None).await);
+}
+
 #[rstest]
 #[case::no_approval(OPERATOR, "approve", KINDS, "agencies")]
-#[case::no_wish(OPERATOR, "create", KINDS, "agencies")]
-#[case::no_mailbox_of_its_own(OPERATOR, "create", KINDS, "mailboxes")]
+#[case::no_platform_of_its_own(OPERATOR, "create", KINDS, "platforms")]
+#[case::no_end_of_a_store(OPERATOR, "delete", KINDS, "mailstores")]
 #[case::no_identity_of_another(OPERATOR, "impersonate", "", "users")]
 #[case::no_more_than_it_has(OPERATOR, "escalate", "rbac.authorization.k8s.io", "clusterroles")]
 #[case::no_switchover(OPERATOR, "switchover", KINDS, "mailstores")]
