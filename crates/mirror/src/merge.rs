@@ -229,7 +229,7 @@ mod tests {
     fn copy(text: u8, agreed: Option<(u64, u8)>) -> Replica {
         Replica {
             lineage: Lineage("one".into()),
-            partner: None,
+            partner: Some(Lineage("one".into())),
             spec: SpecHash::new(1, [text; 32]),
             agreed: agreed.map(|(seq, text)| agreement(seq, text)),
             confirmed: true,
