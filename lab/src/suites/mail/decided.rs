@@ -26,6 +26,7 @@ pub async fn a_cut_off_site_is_held_and_what_it_stored_stays(service: &Service) 
     site::kill_program(&service.lab, Site::Witness, site::witness::PROGRAM)?;
     fault::change(&service.lab, |faults| faults.cut(Line::BETWEEN_SITES))?;
     tokio::time::sleep(DEADLINE).await;
+    said_shut(service, &store, here).await?;
     let start = Instant::now();
     decide(service, "hold", &store, (here, here), &["--yes"]).await?;
     let held = start.elapsed().as_secs_f64();
@@ -107,6 +108,31 @@ pub async fn what_only_a_lost_primary_has_comes_back_by_the_merge(
         "forced to {left} in {forced:.0} s; merged {brought:.0} s and in step {whole:.0} s after {lost} was up again; both messages \
          are read at both sites, and the report has what was brought"
     ))
+}
+
+/// Until the cut off site's operator has heard of its guard that the gate is shut: before that the command says that it serves.
+async fn said_shut(service: &Service, store: &str, here: Site) -> anyhow::Result<()> {
+    let start = Instant::now();
+    loop {
+        let sites = object(service, store, here).await?["status"]["sites"].clone();
+        let own = sites
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|copy| copy["name"] == here.name());
+        let state = own.map_or(Value::Null, |own| own["state"].clone());
+        if !["Paired", "Alone", "Held"]
+            .iter()
+            .any(|serving| state == *serving)
+        {
+            return Ok(());
+        }
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "{here} still says that its copy is {state}"
+        );
+        tokio::time::sleep(PERIOD).await;
+    }
 }
 
 /// How many messages of a person the report of the last merge has, which is at `at`; both clusters are asked.
