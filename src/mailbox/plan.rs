@@ -161,7 +161,11 @@ pub fn follow(mailbox: &Mailbox, wanted: &Wanted, view: &View, sites: Sites<'_>)
             }))
         }
         // What the lead refuses too.
-        _ => Plan::Hold(view.claim.as_ref().map_or(Hold::AwaitLead, refused)),
+        _ => Plan::Hold(
+            view.claim
+                .as_ref()
+                .map_or(Hold::AwaitLead, |claim| refused(wanted, claim)),
+        ),
     }
 }
 
@@ -211,7 +215,7 @@ fn work(
     let granted = mailbox.status.as_ref().and_then(|status| status.granted.as_ref());
     let record = known(wanted, view, granted)?;
     if let Some(claim) = &view.claim {
-        return Err(refused(claim));
+        return Err(refused(wanted, claim));
     }
     let former = former(wanted, granted, record);
     let id = record.map_or(view.id, |record| record.account.id);
@@ -310,12 +314,14 @@ fn known<'a>(
     }
 }
 
-fn refused(claim: &Claim) -> Hold {
+fn refused(wanted: &Wanted, claim: &Claim) -> Hold {
     match &claim.holder {
         Some(holder) if holder.retain_until.is_some() => Hold::Retained {
             account: holder.account.id,
             holder: holder.account.mailbox.clone(),
         },
+        // The own account arrived between two questions to the directory.
+        _ if claim.conflict.holder == wanted.key => Hold::AwaitLead,
         _ => Hold::Taken {
             attribute: claim.conflict.attribute,
             value: claim.conflict.value.clone(),
