@@ -1,4 +1,4 @@
-//! The only code that writes to Kubernetes: one field manager, one deadline, one metric, and no write that changes nothing.
+//! The only code that writes to Kubernetes: a field manager for each purpose, one deadline, one metric, and no write that changes nothing.
 
 mod compare;
 mod watch;
@@ -31,7 +31,7 @@ const APPLIED_ANNOTATION: &str = "1govuc.gov.my/applied";
 /// No call may take longer. The client itself would wait for minutes, or for ever.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// One cluster: the operator's own.
+/// One cluster: the operator's own, or the other site's, which takes no writes.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
@@ -90,6 +90,11 @@ impl Cluster {
             manager,
             ..self.clone()
         }
+    }
+
+    /// For what is asked of it that is none of its objects.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// For watches of every object of a kind.

@@ -6,8 +6,8 @@ use govuc_api::{Platform, SCHEMA};
 use govuc_mirror::{Act, Agreement, Lead, Lineage, Peer, Replica, Waiting, decide};
 use govuc_wire::names::SYSTEM_NAMESPACE;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
-use kube::{Api, Client, ResourceExt, core::object::HasSpec, runtime::reflector::Store};
-use tokio::{sync::Mutex, time::timeout};
+use kube::{ResourceExt, core::object::HasSpec, runtime::reflector::Store};
+use tokio::sync::Mutex;
 
 use super::{
     ANNOTATION, FINALIZER, Mirrored, Record,
@@ -22,17 +22,14 @@ use crate::{
     controller::Label,
     operator::Context,
     part::common_labels,
-    peer,
 };
 
-/// How long the other site has to do the same before it is worth a word.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long until it is looked again for what no watch tells: who leads, and whether deletions are accepted.
+/// How long until it is looked again for what no watch tells: who leads.
 const OPEN: Duration = Duration::from_secs(10);
+/// The same for whether deletions are accepted, of which there are many then.
+const STOPPED: Duration = Duration::from_secs(60);
 /// After a write that met another one.
 const MET: Duration = Duration::from_millis(200);
-/// For a question to the peer.
-const DEADLINE: Duration = Duration::from_secs(15);
 /// Where deletions that came from the peer are written down, a key for each kind.
 pub const BRAKE: &str = "govuc-mirror";
 
@@ -42,8 +39,8 @@ pub struct Mirror {
     /// The own cluster, as the mirror writes to it.
     pub cluster: Cluster,
     pub platforms: Store<Platform>,
-    /// The other cluster, which is only read.
-    pub peer: Client,
+    /// The other cluster, which is only read: its operator refuses all else.
+    pub peer: Cluster,
     pub peer_site: String,
     /// The own cluster's uid.
     pub uid: String,
@@ -64,8 +61,6 @@ pub struct Seen {
     pub peer: Peer,
     /// None: the other cluster has not been seen since the start.
     pub other: Option<Other>,
-    /// How long ago it changed here.
-    pub since: Duration,
     /// How many objects of the kind there are here.
     pub objects: usize,
 }
@@ -80,19 +75,16 @@ pub enum Next {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Cluster(#[from] cluster::Error),
-    #[error("the object can't be read from the other site")]
-    Peer(#[source] peer::Error),
-    #[error("the other site has not answered within {} s", DEADLINE.as_secs())]
-    Deadline,
+    Own(#[from] cluster::Error),
+    #[error("in the other site's cluster")]
+    Peer(#[source] cluster::Error),
 }
 
 impl Label for Error {
     fn label(&self) -> &'static str {
         match self {
-            Error::Cluster(error) => error.label(),
+            Error::Own(error) => error.label(),
             Error::Peer(_) => "peer",
-            Error::Deadline => "deadline",
         }
     }
 }
@@ -111,27 +103,7 @@ impl Mirror {
         }
     }
 
-    /// The peer's object as it is now.
-    async fn fetch<K: Mirrored>(&self, key: &Key) -> Result<Option<K>, Error> {
-        // `Api` wants to know statically which kinds are namespaced; the path is the same.
-        let resource = kube::core::ApiResource::erase::<K>(&());
-        let api: Api<kube::core::DynamicObject> = match &key.namespace {
-            Some(namespace) => Api::namespaced_with(self.peer.clone(), namespace, &resource),
-            None => Api::all_with(self.peer.clone(), &resource),
-        };
-        let found = timeout(DEADLINE, api.get_opt(&key.name))
-            .await
-            .map_err(|_| Error::Deadline)?;
-        let found = found.map_err(|error| Error::Peer(peer::Error::from(error)))?;
-        let object = found.map(|object| object.try_parse::<K>());
-        object.transpose().map_err(|error| {
-            Error::Peer(peer::Error::Answer(Box::new(kube::Error::SerdeError(
-                serde::de::Error::custom(error),
-            ))))
-        })
-    }
-
-    /// Whether one more may be deleted, which is then written down. False also if somebody else wrote meanwhile.
+    /// Whether one more may be deleted, which is then written down.
     async fn may_delete<K: Mirrored>(&self, objects: usize, now: Timestamp) -> Result<Braking, Error> {
         let _held = self.braking.lock().await;
         let found: Option<ConfigMap> = self.cluster.read(Some(SYSTEM_NAMESPACE), BRAKE).await?;
@@ -182,7 +154,8 @@ pub async fn reconcile<K: Mirrored>(key: &Key, seen: Seen, mirror: &Mirror) -> R
     let act = decide(local.as_ref(), &seen.peer, lead);
     let (act, theirs) = match (act, &seen.other) {
         (Act::Create(_) | Act::Take { .. }, Some(other)) => {
-            let Some(theirs) = mirror.fetch::<K>(key).await? else {
+            let found = mirror.peer.read::<K>(key.namespace.as_deref(), &key.name).await;
+            let Some(theirs) = found.map_err(Error::Peer)? else {
                 return Ok(Next::After(MET));
             };
             let peer = Peer::Replica(replica(&theirs, Some(&mirror.uid), other.schema));
@@ -266,13 +239,9 @@ impl Step<'_> {
         let partner = Lineage(theirs.uid().unwrap_or_default());
         let mut record = self.record(object.uid(), agreed, partner);
         if keep {
-            let secret = kept::secret(&object, record.agreed.seq, self.now);
+            let secret = kept::secret(&object, self.now);
             self.mirror.cluster.create(&secret).await?;
-            record.kept = Some(format!(
-                "{}/{}",
-                kept::namespace(&object),
-                kept::name(&object, record.agreed.seq)
-            ));
+            record.kept = Some(format!("{}/{}", kept::namespace(&object), kept::name(&object)));
         }
         *object.spec_mut() = HasSpec::spec(&theirs).clone();
         carry(&mut object, &record);
@@ -305,7 +274,7 @@ impl Step<'_> {
             Braking::Stopped => {
                 self.tell(&object, Some(status::braked(&self.mirror.peer_site)))
                     .await?;
-                Ok(Next::After(OPEN))
+                Ok(Next::After(STOPPED))
             }
             Braking::Met => Ok(Next::After(MET)),
         }
@@ -328,13 +297,6 @@ impl Step<'_> {
         if !held && self.seen.other.is_some() {
             object.finalizers_mut().push(FINALIZER.to_owned());
             return self.written(self.mirror.cluster.replace(&object).await?);
-        }
-        let waits = matches!(act, Act::Wait(_));
-        if let Some(left) = PATIENCE.checked_sub(self.seen.since)
-            && waits
-            && !left.is_zero()
-        {
-            return Ok(Next::After(left));
         }
         let kept = Record::of(&object).and_then(|record| record.kept);
         let words = status::words(local, act, kept.as_deref(), &self.mirror.peer_site);

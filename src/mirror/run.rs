@@ -12,7 +12,7 @@ use govuc_api::{Agency, Mailbox, Platform, SCHEMA};
 use govuc_mirror::{Act, Peer, Replica, decide};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
@@ -34,7 +34,7 @@ use super::{
     status::{self, Part, Told},
 };
 use crate::{
-    cluster::follow,
+    cluster::{Cluster, follow},
     controller::{Label, chain},
     operator::Context,
     peer,
@@ -46,8 +46,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How long until it is looked again for a Platform, a connection, and who the peer is.
 const WAITING: Duration = Duration::from_secs(2);
-/// Namespace whose uid is a cluster's.
-const CLUSTER: &str = "kube-system";
+/// How long the other site has to do the same before it is worth a word.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An object of the own cluster.
 #[derive(Clone, Debug)]
@@ -91,12 +91,15 @@ async fn prepared(context: Arc<Context>, platforms: kube::runtime::reflector::St
             others.next().cloned()
         });
         if let (Some(peer_site), Some(_)) = (peer_site, context.certificate.current()) {
-            match context.cluster.read::<Namespace>(None, CLUSTER).await {
+            match context.cluster.read::<Namespace>(None, peer::CLUSTER).await {
                 Ok(namespace) => {
                     tracing::info!(peer = peer_site, "mirroring");
                     return Mirror {
                         cluster: context.cluster.writing_as(MANAGER),
-                        peer: peer::client(context.certificate.clone(), &peer_site),
+                        peer: Cluster::new(
+                            peer::client(context.certificate.clone(), &peer_site),
+                            context.metrics.clone(),
+                        ),
                         peer_site,
                         // Every cluster has that namespace.
                         uid: namespace
@@ -133,11 +136,7 @@ async fn kind<K: Mirrored>(mirror: Arc<Mirror>, stop: &CancellationToken) {
     let mut own = watcher(mirror.context.cluster.all::<K>(), config())
         .default_backoff()
         .boxed();
-    let mut peer = identified(
-        watcher(Api::<K>::all(mirror.peer.clone()), config()),
-        mirror.clone(),
-    )
-    .boxed();
+    let mut peer = identified(watcher(mirror.peer.all::<K>(), config()), mirror.clone()).boxed();
     let mut desk = Desk::<K>::new(mirror);
     loop {
         tokio::select! {
@@ -179,7 +178,7 @@ impl Mirror {
     /// Who the peer is, as soon as it says so.
     async fn who(&self) -> Other {
         loop {
-            match peer::about(&self.peer).await {
+            match peer::about(self.peer.client()).await {
                 Ok(about) => {
                     return Other {
                         uid: about.cluster,
@@ -244,8 +243,8 @@ impl<K: Mirrored> Desk<K> {
         }
     }
 
-    /// What is known of one object; none if nothing is to be done about it.
-    fn seen(&self, key: &Key) -> Option<Seen> {
+    /// What is known of one object, and how long it can wait; none if nothing is to be done about it.
+    fn seen(&self, key: &Key) -> Option<(Seen, Duration)> {
         let own = self.own.get(key);
         let local = own.map(|own| own.for_peer(self.other.as_ref()));
         let readable = self.other.as_ref().is_some_and(|other| other.schema == SCHEMA);
@@ -261,17 +260,11 @@ impl<K: Mirrored> Desk<K> {
         let seen = Seen {
             peer,
             other: self.other.clone(),
-            since: own.map_or(Duration::ZERO, |own| own.changed.elapsed()),
             objects: self.own.len(),
         };
-        needed(
-            own,
-            local.as_ref(),
-            &act,
-            &self.mirror.peer_site,
-            self.other.is_some(),
-        )
-        .then_some(seen)
+        let known = self.other.is_some();
+        let needed = needed(own, local.as_ref(), &act, &self.mirror.peer_site, known);
+        needed.then(|| (seen, own.map_or(Duration::ZERO, |own| own.patience(&act))))
     }
 
     fn begin(&mut self, key: Key) {
@@ -283,7 +276,13 @@ impl<K: Mirrored> Desk<K> {
             self.due.after(key, FIRST_RETRY);
             return;
         }
-        let Some(seen) = self.seen(&key) else { return };
+        let Some((seen, wait)) = self.seen(&key) else {
+            return;
+        };
+        if !wait.is_zero() {
+            self.due.after(key, wait);
+            return;
+        }
         self.busy.insert(key.clone());
         let mirror = self.mirror.clone();
         let timer = mirror.context.metrics.time(K::TIMED);
@@ -343,6 +342,14 @@ impl Own {
             cluster: record.map(|record| record.cluster),
             told: Part::of(object).told(object),
             changed: Instant::now(),
+        }
+    }
+
+    /// Before a word is worth its write: mostly the other site has done the same by then. What is not held yet is held at once.
+    fn patience(&self, act: &Act) -> Duration {
+        match act {
+            Act::Wait(_) if self.held => PATIENCE.saturating_sub(self.changed.elapsed()),
+            _ => Duration::ZERO,
         }
     }
 
@@ -428,5 +435,17 @@ mod tests {
         assert!(!is_needed(&own, Act::Wait(Waiting::PeerUnknown)));
         assert!(is_needed(&own, Act::Wait(Waiting::DeletedAtPeer)));
         assert!(is_needed(&own, Act::Delete));
+    }
+
+    #[test]
+    fn what_waits_for_the_other_site_is_told_of_after_a_while_and_held_at_once() {
+        let mut own = Own::of(&agreed("there"));
+        let wait = Act::Wait(Waiting::PeerFollows);
+        assert_eq!(own.patience(&wait), Duration::ZERO);
+        own.held = true;
+        assert!(own.patience(&wait) > PATIENCE / 2);
+        assert_eq!(own.patience(&Act::Nothing), Duration::ZERO);
+        own.changed -= PATIENCE;
+        assert_eq!(own.patience(&wait), Duration::ZERO);
     }
 }

@@ -50,9 +50,11 @@ impl<T: PartialEq> Sight<T> {
             }
             Event::Apply(object) => {
                 let (key, value) = (Key::of(&object), read(&object));
-                let news = self.seen.get(&key) != Some(&value);
+                if self.seen.get(&key) == Some(&value) {
+                    return HashSet::new();
+                }
                 self.seen.insert(key.clone(), value);
-                news.then_some(key).into_iter().collect()
+                HashSet::from([key])
             }
             Event::Delete(object) => {
                 let key = Key::of(&object);

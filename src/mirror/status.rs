@@ -4,7 +4,7 @@
 
 use govuc_api::conditions::{reasons, types};
 use govuc_mirror::{Act, Replica, Waiting};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::Resource;
 use serde::Serialize;
 
@@ -86,8 +86,8 @@ fn waits(local: &Replica, waiting: Waiting, peer: &str) -> Option<(Word, Option<
             Word::no(
                 reasons::PEER_FOLLOWS,
                 format!(
-                    "what was written here is not at {peer} yet. If it stays so, the operator there says why: kubectl logs -n govuc-system \
-                     deploy/govuc-operator"
+                    "what was written here is not at {peer} yet. If it stays so, the operator there says why: kubectl -n govuc-system logs \
+                     -l app.kubernetes.io/component=operator --tail=-1"
                 ),
             ),
             None,
@@ -156,7 +156,7 @@ impl Words {
         }
     }
 
-    pub fn part<K: Mirrored>(self, object: &K, now: k8s_openapi::jiff::Timestamp) -> Part {
+    pub fn part<K: Mirrored>(self, object: &K, now: Timestamp) -> Part {
         let conditions: Conditions = begun(object, now).set(types::MIRRORED, self.mirrored);
         let conditions = match self.diverged {
             Some(word) => conditions.set(types::DIVERGED, word),

@@ -36,5 +36,7 @@ pub struct About {
     pub now: Time,
 }
 
+/// The namespace that is there as long as its cluster, and once: its uid is the cluster's.
+pub const CLUSTER: &str = "kube-system";
 /// Where [`About`] is.
 const ABOUT: &str = "/govuc/v1/cluster";

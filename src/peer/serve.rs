@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    About,
+    About, CLUSTER,
     asked::{Asked, failure},
 };
 use crate::{controller::chain, names::SiteName, pki::OwnCertificate};
@@ -62,8 +62,6 @@ const ANSWER: Duration = Duration::from_secs(15);
 const BUFFER: usize = 64 * 1024;
 /// Out of descriptors, most likely; it passes.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The namespace that is there as long as its cluster, and once.
-const SYSTEM: &str = "kube-system";
 
 /// Serves until `stop`, and cuts what is open then: the other side dials again, and gets another replica.
 pub async fn serve(listener: TcpListener, served: Served, stop: CancellationToken) {
@@ -172,7 +170,7 @@ impl Served {
 
     async fn about(&self) -> Result<About, kube::Error> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let system = namespaces.get(SYSTEM).await?;
+        let system = namespaces.get(CLUSTER).await?;
         Ok(About {
             cluster: system.uid().unwrap_or_default(),
             site: self.site.to_string(),

@@ -15,6 +15,7 @@ mod hold;
 mod mailbox_policy;
 mod maintenance;
 mod merge;
+mod mirror;
 mod plugin;
 mod roles;
 mod switchover;

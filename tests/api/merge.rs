@@ -1,16 +1,13 @@
 //! What the plugin says of reports that it can't show. Those that it can show need a node: `cargo lab test mail`.
 
-use std::{
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
+use std::{process::Output, time::Duration};
 
 use kube::{Client, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     cluster::{RECOVERER, api, installed, put, put_as, remove},
-    plugin::{govuc, store, text},
+    plugin::{govuc, govuc_as, store, text},
 };
 
 /// A store of which there is no pod yet.
@@ -18,24 +15,6 @@ async fn made(admin: &Client, name: &str) {
     let file = store(name);
     remove(admin, &file).await;
     put_as(admin, "govuc", &file).await.unwrap();
-}
-
-/// As somebody else, whom the administrator's kubeconfig impersonates.
-fn govuc_as(user: &str, arguments: &[&str]) -> Output {
-    let administrators = std::fs::read_to_string(std::env::var("KUBECONFIG").unwrap()).unwrap();
-    let mut kubeconfig: Value = serde_yaml::from_str(&administrators).unwrap();
-    for entry in kubeconfig["users"].as_array_mut().unwrap() {
-        entry["user"]["as"] = json!(user);
-        entry["user"]["as-groups"] = json!(["system:authenticated"]);
-    }
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), kubeconfig.to_string()).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
-        .env("KUBECONFIG", file.path())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
 }
 
 #[track_caller]

@@ -85,3 +85,21 @@ pub async fn person(
     let (person, ()) = tokio::join!(person, operator);
     person.unwrap()
 }
+
+/// As somebody else, whom the administrator's kubeconfig impersonates.
+pub fn govuc_as(user: &str, arguments: &[&str]) -> Output {
+    let administrators = std::fs::read_to_string(std::env::var("KUBECONFIG").unwrap()).unwrap();
+    let mut kubeconfig: Value = serde_yaml::from_str(&administrators).unwrap();
+    for entry in kubeconfig["users"].as_array_mut().unwrap() {
+        entry["user"]["as"] = json!(user);
+        entry["user"]["as-groups"] = json!(["system:authenticated"]);
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), kubeconfig.to_string()).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_kubectl-govuc"))
+        .env("KUBECONFIG", file.path())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}

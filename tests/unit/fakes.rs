@@ -25,6 +25,8 @@ pub struct Directory {
     pub entries: Mutex<Entries>,
     /// The site is not connected.
     pub closed: AtomicBool,
+    /// The next search for a mailbox's account comes before what the other site has written has arrived.
+    pub behind: AtomicBool,
     failure: Failure,
 }
 
@@ -161,6 +163,9 @@ impl Registry for Directory {
     }
 
     async fn account_by_mailbox(&self, mailbox: &str) -> Result<Option<AccountRecord>, Error> {
+        if self.behind.swap(false, Ordering::SeqCst) {
+            return Ok(None);
+        }
         Ok(self.find(|record| record.account.mailbox == mailbox))
     }
 

@@ -209,6 +209,25 @@ async fn an_address_of_another_stalls_naming_whose_it_is() {
     assert_eq!(site.directory.entries.lock().unwrap().accounts.len(), 1);
 }
 
+/// The directory is asked twice, and the other site's work may arrive in between.
+#[tokio::test]
+async fn the_own_account_that_has_just_arrived_is_not_anothers() {
+    let site = site().await;
+    site.server.put(&ali());
+    pass(&site, "ali-ahmad").await.unwrap();
+    let mut edited = ali();
+    edited.spec.aliases.clear();
+    site.server.put(&edited);
+    site.directory.behind.store(true, Ordering::SeqCst);
+    pass(&site, "ali-ahmad").await.unwrap();
+    assert_eq!(
+        condition(&site, "ali-ahmad", types::READY).0,
+        reasons::AWAITING_LEAD
+    );
+    pass(&site, "ali-ahmad").await.unwrap();
+    assert_eq!(condition(&site, "ali-ahmad", types::READY).0, reasons::READY);
+}
+
 #[tokio::test]
 async fn a_staff_number_of_another_stalls_naming_whose_it_is() {
     let site = site().await;

@@ -25,8 +25,8 @@ pub enum Act {
     },
     /// Makes the object with the peer's spec, with the peer's as its partner, and with this agreement, unconfirmed.
     Create(Agreement),
-    /// Puts the peer's spec, the peer's as the partner, and this agreement, unconfirmed. When `keep`, only after the own spec was put aside where people find
-    /// it: both were edited.
+    /// Puts the peer's spec, the peer's as the partner, and this agreement, unconfirmed. When `keep`, only after the own spec was
+    /// put aside where people find it: both were edited.
     Take {
         agreed: Agreement,
         keep: bool,

@@ -64,6 +64,11 @@ impl SpecHash {
     pub fn schema(&self) -> u32 {
         self.schema
     }
+
+    /// In hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
 }
 
 impl fmt::Display for SpecHash {

@@ -25,8 +25,7 @@ use crate::relay::{
 const LONGEST_LINE: usize = 512 * 1024 * 1024;
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(300);
-/// Questions that are asked before the first one is answered: the sites are some way apart.
-const MAILBOXES_AHEAD: usize = 64;
+/// As [`digest::AHEAD`], where an answer has all messages of a folder.
 const FOLDERS_AHEAD: usize = 16;
 /// How the engine says that a mailbox is not there.
 const GONE: &str = "IMAP_MAILBOX_NONEXISTENT";
@@ -145,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite> Engine<S> {
         };
         let questions: Vec<String> = questions.into_iter().collect();
         let mut folders = BTreeMap::new();
-        for some in questions.chunks(MAILBOXES_AHEAD) {
+        for some in questions.chunks(digest::AHEAD) {
             let answers = self
                 .ask_each(some, |_, line| {
                     if let Some(record) = Record::parse(line)?
@@ -210,9 +209,7 @@ impl<S: AsyncRead + AsyncWrite> Engine<S> {
                 Ok(())
             })
             .await?;
-        for answer in answers {
-            answer?;
-        }
+        answers.into_iter().collect::<Result<(), _>>()?;
         let whole = contents.into_iter().zip(messages);
         whole
             .map(|(content, message)| content.ok_or(Error::Message(message.guid)))

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Questions that are asked before the answer to the first one is read. Together they fit into any socket's buffer.
-const AHEAD: usize = 64;
+pub const AHEAD: usize = 64;
 /// What is compared of a mailbox. `PARTITION`, times and what belongs to POP3 are left out.
 const OF_MAILBOX: [&str; 12] = [
     "UNIQUEID",

@@ -126,6 +126,14 @@ impl Service {
         self.each_site(Kind::Mailbox, MAILBOXES, OBJECT_LIMIT).await
     }
 
+    /// Kills the operator's pods of a site and waits until they are gone; their Deployment makes others.
+    pub fn kill_operators(&self, site: Site) -> anyhow::Result<()> {
+        let words = ["delete", "pods", "--all", "--grace-period=0", "--force"];
+        self.kubectl
+            .run(site, &[&["-n", names::SYSTEM_NAMESPACE][..], &words].concat())?;
+        Ok(())
+    }
+
     /// The front door of a site.
     pub async fn door(&self, site: Site) -> anyhow::Result<Door> {
         self.public(

@@ -19,6 +19,11 @@ use nix::unistd::geteuid;
 
 pub use report::Report;
 
+use crate::lab::{Lab, LabName};
+use crate::network::Site;
+use crate::service::Service;
+use crate::up;
+
 /// A part of the tests that runs by itself, in the order of their cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Suite {
@@ -171,4 +176,32 @@ pub async fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Runs checks one after the other, each told by its own name, with what it saw.
+macro_rules! checks {
+    ($report:expr, $service:expr, [$($check:path),* $(,)?]) => {
+        $($report.observe(&sentence(stringify!($check)), $check(&$service)).await;)*
+    };
+}
+use checks;
+
+/// Brings up a lab with the service in it, agencies and mailboxes given to these data centres. None if that failed, which is told.
+async fn populated(
+    report: &mut Report,
+    name: &LabName,
+    title: &str,
+    given: &[Site],
+) -> anyhow::Result<Option<Service>> {
+    up::up(name).await?;
+    let lab = Lab::open(name)?;
+    let mut service = None;
+    let installed = async {
+        let installed = Service::install(&lab).await?;
+        installed.populate_by(given).await?;
+        service = Some(installed);
+        Ok(())
+    };
+    report.prepare(title, installed).await;
+    Ok(service)
 }

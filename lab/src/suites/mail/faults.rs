@@ -11,20 +11,11 @@ use crate::site;
 /// Mail goes both ways while no operator runs at either site.
 pub async fn mail_goes_on_without_operators(service: &Service) -> anyhow::Result<String> {
     for site in Site::DATA_CENTRES {
-        let pods = [
-            "-n",
-            "govuc-system",
-            "delete",
-            "pods",
-            "--all",
-            "--grace-period=0",
-            "--force",
-        ];
         service.kubectl.run(
             site,
             &["-n", "govuc-system", "scale", "deployment/govuc", "--replicas=0"],
         )?;
-        service.kubectl.run(site, &pods)?;
+        service.kill_operators(site)?;
     }
     let sent = both_ways(service).await;
     for site in Site::DATA_CENTRES {

@@ -18,7 +18,8 @@ mod wire;
 use std::time::Duration;
 
 use super::report::{Report, sentence};
-use crate::lab::{Lab, LabName};
+use super::{checks, populated};
+use crate::lab::LabName;
 use crate::network::Site;
 use crate::service::Service;
 use crate::service::people::{ALI, KUMAR, SITI};
@@ -27,30 +28,13 @@ use crate::up;
 /// How long the operator is watched for writes. Longer than that nobody waits for a test.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Runs checks one after the other, each told by its own name, with what it saw.
-macro_rules! checks {
-    ($report:expr, $service:expr, [$($check:path),* $(,)?]) => {
-        $($report.observe(&sentence(stringify!($check)), $check(&$service)).await;)*
-    };
-}
-
 pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
     let name: LabName = "mail-test".parse()?;
     if !keep {
         up::down(&name)?;
     }
-    up::up(&name).await?;
-    let lab = Lab::open(&name)?;
-    let mut service = None;
-    let installed = async {
-        let installed = Service::install(&lab).await?;
-        installed.populate().await?;
-        service = Some(installed);
-        Ok(())
-    };
-    report
-        .prepare("two agencies and their people are Ready at both sites", installed)
-        .await;
+    let title = "two agencies and their people are Ready at both sites";
+    let service = populated(report, &name, title, &Site::DATA_CENTRES).await?;
     if let Some(service) = service {
         checks!(
             report,

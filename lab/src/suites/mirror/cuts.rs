@@ -115,20 +115,9 @@ pub async fn of_two_edits_during_a_cut_the_leads_stands_and_the_other_is_kept(
 pub async fn operators_that_are_killed_leave_nothing_half_made(service: &Service) -> anyhow::Result<String> {
     let names: Vec<String> = (0..20).map(|number| format!("killed{number:02}")).collect();
     let kill = || {
-        for site in Site::DATA_CENTRES {
-            let words = [
-                "-n",
-                "govuc-system",
-                "delete",
-                "pods",
-                "--all",
-                "--grace-period=0",
-                "--force",
-                "--wait=false",
-            ];
-            service.kubectl.run(site, &words)?;
-        }
-        anyhow::Ok(())
+        Site::DATA_CENTRES
+            .into_iter()
+            .try_for_each(|site| service.kill_operators(site))
     };
     for (number, name) in names.iter().enumerate() {
         let site = Site::DATA_CENTRES[number % 2];

@@ -9,41 +9,21 @@ use std::time::Duration;
 
 use super::mail::quiet;
 use super::report::{Report, sentence};
-use crate::lab::{Lab, LabName};
+use super::{checks, populated};
+use crate::lab::LabName;
 use crate::network::Site;
-use crate::service::Service;
 use crate::up;
 
 /// How long the operators are watched for writes.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// Runs checks one after the other, each told by its own name, with what it saw.
-macro_rules! checks {
-    ($report:expr, $service:expr, [$($check:path),* $(,)?]) => {
-        $($report.observe(&sentence(stringify!($check)), $check(&$service)).await;)*
-    };
-}
 
 pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
     let name: LabName = "mirror-test".parse()?;
     if !keep {
         up::down(&name)?;
     }
-    up::up(&name).await?;
-    let lab = Lab::open(&name)?;
-    let mut service = None;
-    let installed = async {
-        let installed = Service::install(&lab).await?;
-        installed.populate_by(&[Site::Pdsa1]).await?;
-        service = Some(installed);
-        Ok(())
-    };
-    report
-        .prepare(
-            "agencies and people written at one site are Ready at both",
-            installed,
-        )
-        .await;
+    let title = "agencies and people written at one site are Ready at both";
+    let service = populated(report, &name, title, &[Site::Pdsa1]).await?;
     if let Some(service) = service {
         checks!(
             report,
