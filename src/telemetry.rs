@@ -34,6 +34,8 @@ pub struct Metrics {
     leading: Gauge,
     members: Gauge,
     sites_differ: Gauge,
+    mirror_waiting: Family<KindLabels, Gauge>,
+    mirror_stopped: Family<KindLabels, Gauge>,
     lead: Gauge,
     lead_known: Gauge,
     lead_term: Gauge,
@@ -98,6 +100,17 @@ impl Default for Metrics {
             "1 while the two sites' Platforms are known to mean different services",
             sites_differ.clone(),
         );
+        let (mirror_waiting, mirror_stopped) = (Family::default(), Family::default());
+        registry.register(
+            "mirror_waiting",
+            "Objects of this cluster that the other site does not have alike",
+            mirror_waiting.clone(),
+        );
+        registry.register(
+            "mirror_stopped",
+            "1 while deletions at the other site are held back because they are many",
+            mirror_stopped.clone(),
+        );
         let (lead, lead_known, lead_term) = (Gauge::default(), Gauge::default(), Gauge::default());
         let lead_changes = Counter::default();
         registry.register(
@@ -133,6 +146,8 @@ impl Default for Metrics {
             leading,
             members,
             sites_differ,
+            mirror_waiting,
+            mirror_stopped,
         }
     }
 }
@@ -171,6 +186,16 @@ impl Metrics {
 
     pub fn sites_differ(&self, differ: bool) {
         self.sites_differ.set(differ.into());
+    }
+
+    pub fn mirror_waiting(&self, kind: &'static str, objects: usize) {
+        let gauge = self.mirror_waiting.get_or_create(&KindLabels { kind });
+        gauge.set(i64::try_from(objects).unwrap_or(i64::MAX));
+    }
+
+    pub fn mirror_stopped(&self, kind: &'static str, stopped: bool) {
+        let gauge = self.mirror_stopped.get_or_create(&KindLabels { kind });
+        gauge.set(stopped.into());
     }
 
     /// Begins to count a reconcile, as `cancelled` unless [`Timer::end`] says otherwise.

@@ -69,6 +69,18 @@ impl Error {
         }
     }
 
+    /// What the API server said, if it does not take the object as it is: to try it again changes nothing.
+    pub fn refusal(&self) -> Option<&str> {
+        let Cause::Api(error) = &self.source else {
+            return None;
+        };
+        let kube::Error::Api(status) = &**error else {
+            return None;
+        };
+        let refused = status.is_invalid() || status.is_forbidden() || status.code == 400;
+        refused.then_some(&status.message)
+    }
+
     /// The object, or the namespace it was to be in, is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(&self.source, Cause::Api(error) if matches!(&**error, kube::Error::Api(status) if status.is_not_found()))

@@ -15,7 +15,7 @@ use crate::conditions::Status;
 /// A kind whose specs are the same in both clusters.
 pub trait Mirrored:
     Resource<DynamicType = ()>
-    + HasSpec<Spec: Serialize + Clone>
+    + HasSpec<Spec: Serialize + Clone + Debug + PartialEq + Send + Sync>
     + HasStatus<Status: Status>
     + Clone
     + Debug
@@ -57,6 +57,9 @@ macro_rules! mirrored {
 
 mirrored!(Agency, "agency", "AgencyMirror");
 mirrored!(Mailbox, "mailbox", "MailboxMirror");
+
+/// Their labels.
+pub const KINDS: [&str; 2] = [Agency::LABEL, Mailbox::LABEL];
 
 /// Where the name of one object is unique: also its key in queues and caches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,27 +3,33 @@
 //!
 //! ```text
 //!  watch (own) ──┐
-//!                ├─ sight ──> decide (crates/mirror, pure) ──> reconcile: one object, read anew ──> the own cluster
-//!  watch (peer) ─┘                                                  └─ brake (pure), status (pure)
+//!                ├─ desk ──> decide (crates/mirror, pure) ──> reconcile: one object, read anew ──> the own cluster
+//!  watch (peer) ─┘                                               └─ notes, brake (pure), status (pure)
 //! ```
 //!
 //! What both sites agreed on is kept in an annotation, since it has to be written together with the spec.
 
 mod brake;
+mod desk;
 mod due;
 mod kept;
 mod kind;
+mod notes;
 mod reconcile;
 mod record;
 mod run;
+mod seen;
 mod sight;
+mod sites;
 mod status;
 
 pub use brake::Brake;
-pub use kind::Mirrored;
-pub use reconcile::BRAKE;
+pub use kind::{KINDS, Key, Mirrored};
+pub use notes::{BRAKE, last_mark};
+pub use reconcile::{Error, Next, Seen, reconcile};
 pub use record::{ANNOTATION, Record, hash};
 pub use run::run;
+pub use sites::{Other, Sites};
 pub use status::strip;
 
 /// Owns what the mirror writes into objects, so that `kubectl get --show-managed-fields` tells whose work it is.

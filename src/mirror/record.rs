@@ -1,6 +1,6 @@
 //! What both clusters agreed on about an object, as the object itself carries it.
 
-use govuc_mirror::{Agreement, Lineage, Replica, SpecHash};
+use govuc_mirror::{Agreement, Lineage, Mark, Partner, Replica, SpecHash};
 use kube::{ResourceExt, core::object::HasSpec};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -21,13 +21,16 @@ pub struct Record {
     pub of: Option<String>,
     /// The uid of the cluster it was agreed with: an empty one in its place has agreed to nothing.
     pub cluster: String,
-    pub partner: Option<Lineage>,
+    pub partner: Option<Partner>,
     pub agreed: Agreement,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
     /// The Secret with the spec that was here before the lead's was taken over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+    /// The own cluster's when this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
 }
 
 impl Record {
@@ -71,6 +74,7 @@ pub fn replica<K: Mirrored>(object: &K, cluster: Option<&str>, schema: u32) -> R
     };
     Replica {
         lineage: Lineage(object.uid().unwrap_or_default()),
+        generation: object.meta().generation.unwrap_or_default(),
         partner,
         spec: hash(HasSpec::spec(object), schema),
         agreed,
@@ -103,13 +107,17 @@ mod tests {
         Record {
             of: of.map(str::to_owned),
             cluster: "there".to_owned(),
-            partner: Some(Lineage("theirs".into())),
+            partner: Some(Partner {
+                lineage: Lineage("theirs".into()),
+                generation: 1,
+            }),
             agreed: Agreement {
                 seq: 3,
                 spec: hash(&1, 1),
             },
             confirmed,
             kept: None,
+            mark: None,
         }
     }
 

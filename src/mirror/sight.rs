@@ -27,7 +27,7 @@ impl<T> Default for Sight<T> {
 
 impl<T: PartialEq> Sight<T> {
     /// Takes what the watch says, and returns what it was news of.
-    pub fn take<K: Mirrored>(&mut self, event: Event<K>, read: impl Fn(&K) -> T) -> HashSet<Key> {
+    pub fn take<K: Mirrored>(&mut self, event: Event<K>, mut read: impl FnMut(&K) -> T) -> HashSet<Key> {
         match event {
             Event::Init => {
                 self.list = Some(HashMap::new());
@@ -70,6 +70,18 @@ impl<T: PartialEq> Sight<T> {
 
     pub fn get(&self, key: &Key) -> Option<&T> {
         self.seen.get(key)
+    }
+
+    pub fn get_mut(&mut self, key: &Key) -> Option<&mut T> {
+        self.seen.get_mut(key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &T)> {
+        self.seen.iter()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.seen.values()
     }
 
     pub fn len(&self) -> usize {

@@ -11,6 +11,8 @@ use serde::Serialize;
 use super::Mirrored;
 use crate::conditions::{Conditions, Status as _, Word, begun};
 
+/// Before the other site's name and what the API server said.
+const REFUSAL: &str = "the API server here does not take what was written at ";
 const OWN: [&str; 2] = [types::MIRRORED, types::DIVERGED];
 
 /// The mirror's part of a status.
@@ -33,6 +35,12 @@ pub struct Told {
     diverged: Option<String>,
 }
 
+impl Told {
+    pub fn is_same(&self) -> bool {
+        self.mirrored == reasons::SAME_AT_BOTH_SITES
+    }
+}
+
 /// Takes out what is the mirror's, for whoever writes the rest of a status.
 pub fn strip<K: Mirrored>(object: &mut K) {
     if let Some(conditions) = object.conditions_mut() {
@@ -40,16 +48,28 @@ pub fn strip<K: Mirrored>(object: &mut K) {
     }
 }
 
-/// `kept` is the Secret with what was here before. None: what was said last goes on, since nothing more is known.
-pub fn words(local: &Replica, act: &Act, kept: Option<&str>, peer: &str) -> Option<Words> {
+/// `kept` is the Secret with what was here before, `refused` why the peer could not take what is here. None: what was said last
+/// goes on, since nothing more is known.
+pub fn words(
+    local: &Replica,
+    act: &Act,
+    kept: Option<&str>,
+    refused: Option<&str>,
+    peer: &str,
+) -> Option<Words> {
     let (mirrored, diverged) = match act {
+        Act::Wait(Waiting::PeerFollows | Waiting::PeerYields) if let Some(refusal) = refused => {
+            (refused_there(peer, refusal), None)
+        }
         Act::Wait(waiting) => waits(local, *waiting, peer)?,
         Act::Nothing => {
             let word = Word::yes(reasons::SAME_AT_BOTH_SITES, format!("{peer} has the same"));
             (word, None)
         }
         // It is changed at once, and looked at again then.
-        Act::Note { .. } | Act::Create(_) | Act::Take { .. } | Act::Delete | Act::Release => return None,
+        Act::Note { .. } | Act::Create(_) | Act::Take { .. } | Act::Forget | Act::Delete | Act::Release => {
+            return None;
+        }
     };
     let overruled = kept.map(|secret| {
         Word::yes(
@@ -78,6 +98,35 @@ pub fn braked(peer: &str) -> Words {
         ),
         diverged: None,
     }
+}
+
+/// When the own API server does not take what the peer has.
+pub fn refused(peer: &str, refusal: &str) -> Words {
+    Words {
+        mirrored: Word::no(reasons::REFUSED, format!("{REFUSAL}{peer}: {refusal}")),
+        diverged: None,
+    }
+}
+
+/// What that said to the other site, if it is what is said last.
+pub fn refusal<K: Mirrored>(object: &K) -> Option<String> {
+    let part = Part::of(object);
+    let said = part
+        .conditions
+        .into_iter()
+        .find(|condition| condition.type_ == types::MIRRORED && condition.reason == reasons::REFUSED)?;
+    // Between the site's name and what it can't take there is a colon, and no name has one.
+    let (_, refusal) = said.message.split_once(": ")?;
+    Some(refusal.to_owned())
+}
+
+fn refused_there(peer: &str, refusal: &str) -> Word {
+    Word::no(
+        reasons::REFUSED_AT_PEER,
+        format!(
+            "what was written here is refused at {peer}: {refusal}. Remedy: write what both sites take, in steps if it is a step too far"
+        ),
+    )
 }
 
 fn waits(local: &Replica, waiting: Waiting, peer: &str) -> Option<(Word, Option<Word>)> {

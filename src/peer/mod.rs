@@ -19,6 +19,7 @@ pub use client::{Error, about, client};
 pub use serve::{Served, serve};
 pub use trust::keep;
 
+use govuc_mirror::Mark;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,9 @@ pub struct About {
     pub version: String,
     /// By its clock.
     pub now: Time,
+    /// The last one that its mirror has made; an earlier one than before means that the cluster was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
 }
 
 /// The namespace that is there as long as its cluster, and once: its uid is the cluster's.

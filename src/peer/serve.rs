@@ -24,7 +24,7 @@ use super::{
     About, CLUSTER,
     asked::{Asked, failure},
 };
-use crate::{controller::chain, names::SiteName, pki::OwnCertificate};
+use crate::{controller::chain, mirror::last_mark, names::SiteName, pki::OwnCertificate};
 
 /// What is served, and with what.
 pub struct Served {
@@ -177,6 +177,7 @@ impl Served {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: Time(Timestamp::now()),
+            mark: last_mark(self.client.clone()).await?,
         })
     }
 }

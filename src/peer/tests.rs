@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use self::bed::{AGENCIES, Bed, SOON, authority};
 use super::{Error, client::by};
 use crate::pki::OwnCertificate;
+use govuc_mirror::Mark;
 
 async fn until(what: impl Fn() -> bool) {
     let wait = async {
@@ -36,7 +37,11 @@ async fn the_peers_operator_reads_what_the_cluster_is_and_has() {
     assert_eq!((about.cluster.as_str(), about.site.as_str()), ("3f", "pdsa1"));
     assert_eq!(about.schema, SCHEMA);
     assert!((about.now.0.as_second() - Timestamp::now().as_second()).abs() < 60);
-    assert_eq!(bed.api.requests(), ["GET /api/v1/namespaces/kube-system"]);
+    assert_eq!(about.mark, Some(Mark { count: 7, at: 70 }));
+    assert_eq!(
+        bed.api.requests(),
+        ["GET /api/v1/namespaces/kube-system".to_owned(), format!("GET {MARKS}")]
+    );
 
     let agencies: Api<Agency> = Api::all(client);
     let list = agencies

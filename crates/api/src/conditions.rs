@@ -61,6 +61,10 @@ pub mod reasons {
     pub const SAME_AT_BOTH_SITES: &str = "SameAtBothSites";
     /// The other site is to take what was written here.
     pub const PEER_FOLLOWS: &str = "PeerFollows";
+    /// The API server here does not take what was written at the other site.
+    pub const REFUSED: &str = "Refused";
+    /// The other site's API server does not take what was written here.
+    pub const REFUSED_AT_PEER: &str = "RefusedAtPeer";
     /// The other site's cluster can't be seen.
     pub const PEER_UNREACHABLE: &str = "PeerUnreachable";
     /// The other site's operator reads specs by another schema.

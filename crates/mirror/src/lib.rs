@@ -13,8 +13,10 @@
 //! - That the peer's is gone means that it was deleted only if the peer had noted the same agreement: what was seen to be the same may
 //!   have become another object before it went.
 
+mod mark;
 mod merge;
 mod replica;
 
+pub use mark::{Mark, Marks};
 pub use merge::{Act, Lead, Waiting, decide};
-pub use replica::{Agreement, Lineage, Peer, Replica, SpecHash, SpecHashError};
+pub use replica::{Agreement, Lineage, Partner, Peer, Replica, SpecHash, SpecHashError};

@@ -1,6 +1,6 @@
 //! The three-way merge.
 
-use crate::{Agreement, Lineage, Peer, Replica};
+use crate::{Agreement, Partner, Peer, Replica};
 
 /// Where the lead is, as this side knows it. Of two edits its cluster's stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ pub enum Act {
     /// Notes what both agree on, with which object of the peer, and whether that one has noted the same.
     Note {
         agreed: Agreement,
-        partner: Lineage,
+        partner: Partner,
         confirmed: bool,
     },
     /// Makes the object with the peer's spec, with the peer's as its partner, and with this agreement, unconfirmed.
@@ -31,6 +31,8 @@ pub enum Act {
         agreed: Agreement,
         keep: bool,
     },
+    /// Drops what was agreed: the peer has lost it, and makes the object anew.
+    Forget,
     Delete,
     /// Lets an object go that was deleted here.
     Release,
@@ -60,13 +62,14 @@ pub fn decide(local: Option<&Replica>, peer: &Peer, lead: Lead) -> Act {
     match (local, peer) {
         (Some(local), _) if local.leaving => leave(local, peer),
         (None, Peer::Replica(peer)) => arrive(peer),
-        (None, Peer::Absent) => Act::Nothing,
+        (None, Peer::Absent | Peer::Lost) => Act::Nothing,
         (_, Peer::Unknown) => Act::Wait(Waiting::PeerUnknown),
-        (Some(local), Peer::Absent) => match &local.agreed {
-            // What is gone may be another object than the one it was agreed with.
-            Some(_) if !local.confirmed => Act::Wait(Waiting::DeletedAtPeer),
-            agreed => outlive(local, agreed.as_ref()),
-        },
+        // What is gone may be another object than the one it was agreed with.
+        (Some(local), Peer::Absent | Peer::Lost) if local.agreed.is_some() && !local.confirmed => {
+            Act::Wait(Waiting::DeletedAtPeer)
+        }
+        (Some(local), Peer::Lost) if local.agreed.is_some() => Act::Forget,
+        (Some(local), Peer::Absent | Peer::Lost) => outlive(local, local.agreed.as_ref()),
         (Some(local), Peer::Replica(peer)) => merge(local, peer, lead),
     }
 }
@@ -78,7 +81,7 @@ fn leave(local: &Replica, peer: &Peer) -> Act {
         // It has noted it, and forgets nothing.
         _ if local.confirmed => Act::Release,
         Peer::Unknown => Act::Wait(Waiting::PeerUnknown),
-        Peer::Absent => Act::Release,
+        Peer::Absent | Peer::Lost => Act::Release,
         Peer::Replica(peer) if peer.leaving || has_noted(peer, local) => Act::Release,
         // Made there by somebody else: that is not what was deleted here.
         Peer::Replica(peer) if !is_partner(local, peer) && !is_partner(peer, local) => Act::Release,
@@ -86,13 +89,15 @@ fn leave(local: &Replica, peer: &Peer) -> Act {
     }
 }
 
-/// Whether the peer knows of the last agreement that is known here, or of a later one: what it has beyond that is an edit.
+/// Whether the peer knows of the last agreement that is known here, or of a later one: what it has beyond that is an edit. One with an
+/// earlier object of this name says nothing of this one.
 fn has_noted(peer: &Replica, local: &Replica) -> bool {
-    match (&peer.agreed, &local.agreed) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(theirs), Some(ours)) => theirs.seq > ours.seq || theirs == ours,
-    }
+    is_partner(peer, local)
+        && match (&peer.agreed, &local.agreed) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(theirs), Some(ours)) => theirs.seq > ours.seq || theirs == ours,
+        }
 }
 
 fn arrive(peer: &Replica) -> Act {
@@ -125,15 +130,17 @@ fn merge(local: &Replica, peer: &Replica, lead: Lead) -> Act {
         return agree(local, peer);
     }
     let base = base(local, peer);
+    let restored = is_behind(local, peer) || is_behind(peer, local);
     if let Some(base) = base
+        && !restored
         && is_news(local, peer, base)
     {
-        return note(base.clone(), peer);
+        return note(local, peer, base.clone());
     }
     if peer.leaving {
         // Two that knew of different leads took each other's: what the peer deleted is not what is here.
         return match (base, &local.agreed, &peer.agreed) {
-            (None, Some(_), Some(_)) => note(next(local, peer, peer), peer),
+            (None, Some(_), Some(_)) => note(local, peer, next(local, peer, peer)),
             _ => outlive(local, base),
         };
     }
@@ -157,12 +164,14 @@ fn merge(local: &Replica, peer: &Replica, lead: Lead) -> Act {
 /// They are the same, by whichever way.
 fn agree(local: &Replica, peer: &Replica) -> Act {
     match later(local, peer) {
-        Some(later) if later.spec == local.spec && is_news(local, peer, later) => note(later.clone(), peer),
+        Some(later) if later.spec == local.spec && is_news(local, peer, later) => {
+            note(local, peer, later.clone())
+        }
         Some(later) if later.spec == local.spec => match peer.leaving {
             true => Act::Delete,
             false => Act::Nothing,
         },
-        _ => note(next(local, peer, local), peer),
+        _ => note(local, peer, next(local, peer, local)),
     }
 }
 
@@ -170,14 +179,33 @@ fn agree(local: &Replica, peer: &Replica) -> Act {
 /// object; else either is new, or was made anew in a cluster that had lost it.
 fn base<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {
     match (&local.agreed, &peer.agreed) {
+        // What was restored comes from what it had then, and the other one has gone on from there.
+        (ours, _) if is_behind(local, peer) => ours.as_ref(),
+        (_, theirs) if is_behind(peer, local) => theirs.as_ref(),
         (Some(_), None) if !is_partner(local, peer) => None,
         (None, Some(_)) if !is_partner(peer, local) => None,
+        // Restored from before it was deleted and made anew.
+        (Some(_), Some(_)) if !is_partner(local, peer) && !is_partner(peer, local) => None,
         _ => later(local, peer),
     }
 }
 
+/// Whether `one` is from before what the other has seen of it: only a cluster restored from a backup has such.
+fn is_behind(one: &Replica, other: &Replica) -> bool {
+    let Some(seen) = other.partner.as_ref().filter(|seen| seen.lineage == one.lineage) else {
+        return false;
+    };
+    let forgotten = match (&one.agreed, &other.agreed) {
+        (Some(has), Some(had)) => other.confirmed && has.seq < had.seq,
+        _ => false,
+    };
+    forgotten || one.generation < seen.generation
+}
+
 fn is_partner(one: &Replica, other: &Replica) -> bool {
-    one.partner.as_ref() == Some(&other.lineage)
+    one.partner
+        .as_ref()
+        .is_some_and(|seen| seen.lineage == other.lineage)
 }
 
 fn later<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {
@@ -189,17 +217,23 @@ fn later<'a>(local: &'a Replica, peer: &'a Replica) -> Option<&'a Agreement> {
     }
 }
 
-fn note(agreed: Agreement, peer: &Replica) -> Act {
+fn note(local: &Replica, peer: &Replica, agreed: Agreement) -> Act {
     Act::Note {
-        confirmed: peer.agreed.as_ref() == Some(&agreed),
-        partner: peer.lineage.clone(),
+        confirmed: is_confirmed(local, peer, &agreed),
+        partner: peer.as_partner(),
         agreed,
     }
 }
 
 fn is_news(local: &Replica, peer: &Replica, agreed: &Agreement) -> bool {
-    let confirmed = peer.agreed.as_ref() == Some(agreed);
-    local.agreed.as_ref() != Some(agreed) || confirmed && !local.confirmed
+    local.agreed.as_ref() != Some(agreed)
+        || !is_partner(local, peer)
+        || is_confirmed(local, peer, agreed) && !local.confirmed
+}
+
+/// The peer has noted it, and of this very object.
+fn is_confirmed(local: &Replica, peer: &Replica, agreed: &Agreement) -> bool {
+    is_partner(peer, local) && peer.agreed.as_ref() == Some(agreed)
 }
 
 fn next(local: &Replica, peer: &Replica, with: &Replica) -> Agreement {
@@ -213,7 +247,7 @@ fn next(local: &Replica, peer: &Replica, with: &Replica) -> Agreement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SpecHash;
+    use crate::{Lineage, SpecHash};
     use rstest::rstest;
 
     const X: u8 = 1;
@@ -225,11 +259,19 @@ mod tests {
         Agreement { seq, spec }
     }
 
+    fn one() -> Partner {
+        Partner {
+            lineage: Lineage("one".into()),
+            generation: 1,
+        }
+    }
+
     /// One object of both sites; `agreed` is known to both.
     fn copy(text: u8, agreed: Option<(u64, u8)>) -> Replica {
         Replica {
             lineage: Lineage("one".into()),
-            partner: Some(Lineage("one".into())),
+            generation: 1,
+            partner: Some(one()),
             spec: SpecHash::new(1, [text; 32]),
             agreed: agreed.map(|(seq, text)| agreement(seq, text)),
             confirmed: true,
@@ -245,7 +287,7 @@ mod tests {
     fn note(seq: u64, text: u8, confirmed: bool) -> Act {
         Act::Note {
             agreed: agreement(seq, text),
-            partner: Lineage("one".into()),
+            partner: one(),
             confirmed,
         }
     }
@@ -266,7 +308,13 @@ mod tests {
         #[case] lead: Act,
         #[case] follower: Act,
     ) {
-        let (one, other) = (copy(one, one_agreed), copy(other, other_agreed));
+        // Nobody is seen to have noted what it has not.
+        let confirmed = one_agreed == other_agreed;
+        let seen = |text, agreed| Replica {
+            confirmed,
+            ..copy(text, agreed)
+        };
+        let (one, other) = (seen(one, one_agreed), seen(other, other_agreed));
         assert_eq!(
             decide(Some(&one), &Peer::Replica(other.clone()), Lead::Here),
             lead
@@ -341,6 +389,53 @@ mod tests {
         let act = |lead| decide(Some(&one), &Peer::Replica(other.clone()), lead);
         assert_eq!(act(Lead::Here), Act::Wait(Waiting::PeerYields));
         assert_eq!(act(Lead::There), take(2, Y, true));
+    }
+
+    /// The first one was restored from before the second agreement.
+    #[rstest]
+    #[case::as_it_was((X, (1, X)), (Y, (2, Y)), take(3, Y, false), Act::Wait(Waiting::PeerFollows))]
+    #[case::edited_there_since((X, (1, X)), (Z, (2, Y)), take(3, Z, false), Act::Wait(Waiting::PeerFollows))]
+    #[case::edited_after_it((Z, (1, X)), (Y, (2, Y)), take(3, Y, true), Act::Wait(Waiting::PeerYields))]
+    #[case::the_same_again((Y, (1, X)), (Y, (2, Y)), note(2, Y, true), Act::Nothing)]
+    fn what_was_restored_comes_up_to_the_other_one(
+        #[case] (text, agreed): (u8, (u64, u8)),
+        #[case] (gone_on, later): (u8, (u64, u8)),
+        #[case] restored: Act,
+        #[case] lead: Act,
+    ) {
+        let (one, other) = (copy(text, Some(agreed)), copy(gone_on, Some(later)));
+        let act = decide(Some(&one), &Peer::Replica(other.clone()), Lead::There);
+        assert_eq!(act, restored);
+        assert_eq!(decide(Some(&other), &Peer::Replica(one), Lead::Here), lead);
+    }
+
+    /// Its second spec had been taken over there, and it has its first one again.
+    #[test]
+    fn a_generation_that_was_counted_back_is_no_edit() {
+        let restored = copy(X, Some((1, X)));
+        let seen = Partner {
+            generation: 2,
+            ..one()
+        };
+        let gone_on = Replica {
+            partner: Some(seen),
+            confirmed: false,
+            ..copy(Y, Some((2, Y)))
+        };
+        let act = decide(Some(&restored), &Peer::Replica(gone_on.clone()), Lead::Here);
+        assert_eq!(act, take(3, Y, false));
+        let act = decide(Some(&gone_on), &Peer::Replica(restored), Lead::There);
+        assert_eq!(act, Act::Wait(Waiting::PeerFollows));
+    }
+
+    #[rstest]
+    #[case::agreed(copy(X, Some((1, X))), Act::Forget)]
+    #[case::edited_since(copy(Y, Some((1, X))), Act::Forget)]
+    #[case::perhaps_another(Replica { confirmed: false, ..copy(X, Some((1, X))) }, Act::Wait(Waiting::DeletedAtPeer))]
+    #[case::never_agreed(copy(X, None), Act::Wait(Waiting::PeerFollows))]
+    #[case::leaving(Replica { leaving: true, ..copy(X, Some((1, X))) }, Act::Release)]
+    fn what_a_restored_peer_has_lost_is_made_there_anew(#[case] local: Replica, #[case] act: Act) {
+        assert_eq!(decide(Some(&local), &Peer::Lost, Lead::There), act);
     }
 
     #[test]

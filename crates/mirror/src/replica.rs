@@ -26,12 +26,22 @@ pub struct Agreement {
 #[serde(transparent)]
 pub struct Lineage(pub String);
 
+/// The peer's object as it was when something was agreed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Partner {
+    #[serde(rename = "uid")]
+    pub lineage: Lineage,
+    /// The API server counts an object's specs, and never back: a lower one later means a cluster restored from a backup.
+    pub generation: i64,
+}
+
 /// One cluster's object. A spec and the agreement that the mirror writes with it change together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Replica {
     pub lineage: Lineage,
-    /// The lineage of the peer's object when something was agreed last: another one where two people made the same.
-    pub partner: Option<Lineage>,
+    pub generation: i64,
+    /// The peer's object when something was agreed last: one of another lineage where two people made the same.
+    pub partner: Option<Partner>,
     pub spec: SpecHash,
     /// None: as far as this cluster knows the object was never at both sites.
     pub agreed: Option<Agreement>,
@@ -44,16 +54,28 @@ pub struct Replica {
 /// What was seen last of the other cluster's object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Peer {
-    /// Nothing, or not everything: a list that was cut short, an unknown cluster, or one that was restored from a backup.
+    /// Nothing, or not everything: a list that was cut short, or an unknown cluster.
     Unknown,
     /// A complete list did not have it.
     Absent,
+    /// The same of a cluster that was restored from a backup: what it lacks was not deleted.
+    Lost,
     Replica(Replica),
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a schema's number, a colon and a SHA-256 in hexadecimal")]
 pub struct SpecHashError(String);
+
+impl Replica {
+    /// As it is noted at the other side when something is agreed.
+    pub fn as_partner(&self) -> Partner {
+        Partner {
+            lineage: self.lineage.clone(),
+            generation: self.generation,
+        }
+    }
+}
 
 impl SpecHash {
     pub fn new(schema: u32, digest: [u8; 32]) -> Self {

@@ -30,6 +30,7 @@ use crate::{
 };
 
 pub const AGENCIES: &str = "/apis/1govuc.gov.my/v1alpha1/agencies";
+pub const MARKS: &str = "/api/v1/namespaces/govuc-system/configmaps/govuc-mirror-marks";
 /// More than anything here takes.
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -87,6 +88,11 @@ impl ApiServer {
             "/api/v1/namespaces/kube-system" => (
                 200,
                 json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": "3f"}}),
+            ),
+            MARKS => (
+                200,
+                json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "govuc-mirror-marks"},
+                    "data": {"marks": r#"{"own": {"count": 7, "at": 70}}"#}}),
             ),
             _ => (
                 410,

@@ -64,6 +64,25 @@ fn of_one_object_nothing_is_lost_or_comes_back_and_all_settles(
 }
 
 #[rstest]
+#[case::an_edit(1, 0)]
+#[case::two_edits(2, 0)]
+#[case::an_edit_and_a_deletion(1, 1)]
+fn of_one_object_the_same_holds_when_a_cluster_is_restored_from_a_backup(
+    #[case] edits: u8,
+    #[case] deletions: u8,
+) {
+    let begun = Instant::now();
+    let begin = World {
+        restores: 1,
+        ..World::new(edits, deletions, 0)
+    };
+    let checker = check(begin, None);
+    assert_eq!(found(&checker), None);
+    let what = format!("{edits} edits, {deletions} deletions, and a cluster restored from a backup");
+    count(&what, &checker, begun, None);
+}
+
+#[rstest]
 #[case::incomplete_is_absent(Mutant::IncompleteIsAbsent, (1, 0, 0))]
 #[case::nothing_noted(Mutant::NothingNoted, (1, 0, 0))]
 #[case::own_note_only(Mutant::OwnNoteOnly, (3, 0, 0))]
@@ -71,12 +90,18 @@ fn of_one_object_nothing_is_lost_or_comes_back_and_all_settles(
 #[case::nothing_held(Mutant::NothingHeld, (1, 1, 0))]
 #[case::nothing_confirmed(Mutant::NothingConfirmed, (3, 1, 0))]
 #[case::one_lineage(Mutant::OneLineage, (3, 1, 0))]
+#[case::restored_is_edited(Mutant::RestoredIsEdited, (2, 0, 1))]
+#[case::lost_is_deleted(Mutant::LostIsDeleted, (1, 0, 1))]
 fn of_one_object_harm_is_found_without(
     #[case] mutant: Mutant,
-    #[case] (edits, deletions, leads): (u8, u8, u8),
+    #[case] (edits, deletions, restores): (u8, u8, u8),
 ) {
     let begun = Instant::now();
-    let checker = check(World::new(edits, deletions, leads), Some(mutant));
+    let begin = World {
+        restores,
+        ..World::new(edits, deletions, 0)
+    };
+    let checker = check(begin, Some(mutant));
     let harm = found(&checker).expect("without this rule nothing goes wrong");
     count(&format!("{mutant:?}"), &checker, begun, Some(harm));
 }

@@ -41,6 +41,12 @@ pub enum Step {
         at: usize,
         lead: Lead,
     },
+    BackUp {
+        at: usize,
+    },
+    Restore {
+        at: usize,
+    },
 }
 
 /// More than edits can cause without that.
@@ -69,7 +75,8 @@ impl stateright::Model for Model {
                 let texts = (0..self.texts).filter(|text| there != Some(&spec(*text)));
                 steps.extend(texts.map(|text| Step::Write { at, text }));
             }
-            if world.deletions > 0 && cluster.object.is_some() && !leaving {
+            // Of a restored cluster nothing is deleted before the other one has seen that it is one.
+            if world.deletions > 0 && cluster.object.is_some() && !leaving && !cluster.restored {
                 steps.push(Step::Delete { at });
             }
             steps.push(Step::Look { at });
@@ -80,6 +87,13 @@ impl stateright::Model for Model {
                 Act::Nothing | Act::Wait(_) => {}
                 Act::Take { keep: true, .. } => steps.extend([Step::Act { at }, Step::ActInPart { at }]),
                 _ => steps.push(Step::Act { at }),
+            }
+            if world.restores > 0 {
+                match cluster.backup {
+                    None if world.can_back_up(at) => steps.push(Step::BackUp { at }),
+                    None => {}
+                    Some(_) => steps.push(Step::Restore { at }),
+                }
             }
             if world.leads > 0 {
                 let leads = [Lead::Here, Lead::There, Lead::Nobody].into_iter();
@@ -101,6 +115,8 @@ impl stateright::Model for Model {
             Step::Forget { at } => next.clusters[at].sight = Sight::Nothing,
             Step::Act { at } => next.carry_out(at, &world.act(at, self.mutant), false),
             Step::ActInPart { at } => next.carry_out(at, &world.act(at, self.mutant), true),
+            Step::BackUp { at } => next.back_up(at),
+            Step::Restore { at } => next.restore(at, world.clusters[at].backup.clone()?),
             Step::Lead { at, lead } => {
                 next.clusters[at].lead = lead;
                 next.leads -= 1;

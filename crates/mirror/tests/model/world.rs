@@ -21,6 +21,10 @@ pub enum Mutant {
     NothingConfirmed,
     /// What was made in two clusters by two people is one object.
     OneLineage,
+    /// What a restored cluster has is taken for an edit.
+    RestoredIsEdited,
+    /// What a restored cluster lacks is taken for deleted.
+    LostIsDeleted,
 }
 
 /// Which edits, of all that there were: a bit each. An object stands for several when two people wrote the same.
@@ -36,6 +40,7 @@ pub struct Object {
 pub enum Sight {
     Nothing,
     Absent,
+    Lost,
     Object(Object),
 }
 
@@ -52,15 +57,28 @@ pub struct Cluster {
     /// Every text that it has had, and that its people deleted: a bit each.
     pub texts: u8,
     pub deleted_texts: u8,
+    pub backup: Option<Backup>,
+    /// It was, and the other one has not made good yet what it lacks.
+    pub restored: bool,
+}
+
+/// What of a cluster is on another disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Backup {
+    object: Option<Object>,
+    kept: Edits,
+    texts: u8,
+    deleted_texts: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     pub clusters: [Cluster; 2],
-    /// What people may still do, and how often the lead may change.
+    /// What people may still do, how often the lead may change, and how often a cluster may be restored from a backup.
     pub edits: u8,
     pub deletions: u8,
     pub leads: u8,
+    pub restores: u8,
     /// Edits so far, which numbers them and the objects' lineages.
     pub made: u8,
     /// Copies that the mirror made, which numbers their lineages.
@@ -83,12 +101,15 @@ impl World {
             deleted: 0,
             texts: 0,
             deleted_texts: 0,
+            backup: None,
+            restored: false,
         };
         Self {
             clusters: [cluster(Lead::Here), cluster(Lead::There)],
             edits,
             deletions,
             leads,
+            restores: 0,
             made: 0,
             copies: 0,
             superseded: 0,
@@ -109,12 +130,14 @@ impl World {
             Some(object) => {
                 known = object.edits;
                 object.copy.spec = spec;
+                object.copy.generation += 1;
                 object.edits = edit;
             }
             None => {
                 self.clusters[at].object = Some(Object {
                     copy: Replica {
                         lineage: Lineage(self.made.to_string()),
+                        generation: 1,
                         partner: None,
                         spec,
                         agreed: None,
@@ -143,10 +166,59 @@ impl World {
     }
 
     pub fn look(&mut self, at: usize) {
-        self.clusters[at].sight = match &self.clusters[1 - at].object {
+        let other = &self.clusters[1 - at];
+        let sight = match &other.object {
+            None if other.restored => Sight::Lost,
             None => Sight::Absent,
             Some(object) => Sight::Object(object.clone()),
         };
+        let own = self.clusters[at].object.as_ref();
+        let is_agreed = own.is_some_and(|object| object.copy.agreed.is_some());
+        // Nothing is left to be made good.
+        if sight != Sight::Lost || !is_agreed {
+            self.clusters[1 - at].restored = false;
+        }
+        self.clusters[at].sight = sight;
+    }
+
+    /// Not in the moment before it has noted that the peer has it too, or in which it goes: of what a backup from then has it can't be
+    /// told what came of it.
+    pub fn can_back_up(&self, at: usize) -> bool {
+        let object = self.clusters[at].object.as_ref();
+        object.is_none_or(|object| object.copy.agreed.is_some() && !object.copy.leaving)
+    }
+
+    pub fn back_up(&mut self, at: usize) {
+        let cluster = &mut self.clusters[at];
+        cluster.backup = Some(Backup {
+            object: cluster.object.clone(),
+            kept: cluster.kept,
+            texts: cluster.texts,
+            deleted_texts: cluster.deleted_texts,
+        });
+    }
+
+    /// What was nowhere else is lost with the disk, and it is forgotten what was there meanwhile.
+    pub fn restore(&mut self, at: usize, backup: Backup) {
+        self.restores -= 1;
+        let there =
+            |cluster: &Cluster| cluster.kept | cluster.object.as_ref().map_or(0, |object| object.edits);
+        let before = there(&self.clusters[at]);
+        let cluster = &mut self.clusters[at];
+        *cluster = Cluster {
+            object: backup.object,
+            sight: Sight::Nothing,
+            lead: cluster.lead,
+            kept: backup.kept,
+            // What was deleted there may come back: the other one may not have heard of it yet.
+            deleted: 0,
+            texts: backup.texts,
+            deleted_texts: backup.deleted_texts,
+            backup: None,
+            restored: true,
+        };
+        let after = there(&self.clusters[0]) | there(&self.clusters[1]);
+        self.supersede(before & !after);
     }
 
     pub fn act(&self, at: usize, mutant: Option<Mutant>) -> Act {
@@ -156,12 +228,20 @@ impl World {
             Sight::Nothing if mutant == Some(Mutant::IncompleteIsAbsent) => Peer::Absent,
             Sight::Nothing => Peer::Unknown,
             Sight::Absent => Peer::Absent,
+            Sight::Lost if mutant == Some(Mutant::LostIsDeleted) => Peer::Absent,
+            Sight::Lost => Peer::Lost,
             Sight::Object(object) => Peer::Replica(object.copy.clone()),
         };
         if let (Some(local), Peer::Replica(peer)) = (&mut local, &mut peer) {
             match mutant {
                 Some(Mutant::OwnNoteOnly) if !local.leaving => peer.agreed.clone_from(&local.agreed),
                 Some(Mutant::NothingConfirmed) => local.confirmed = local.agreed.is_some(),
+                Some(Mutant::RestoredIsEdited) => {
+                    peer.confirmed = false;
+                    for seen in [&mut local.partner, &mut peer.partner].into_iter().flatten() {
+                        seen.generation = 0;
+                    }
+                }
                 Some(Mutant::OneLineage) => peer.lineage.clone_from(&local.lineage),
                 _ => {}
             }
@@ -208,7 +288,7 @@ impl World {
                 cluster.texts |= text_of(&seen.copy.spec);
                 self.copies += 1;
                 let lineage = Lineage(format!("copy {}", self.copies));
-                cluster.object = Some(taken(seen, lineage, agreed));
+                cluster.object = Some(taken(seen, lineage, 1, agreed));
             }
             (Act::Take { agreed, keep }, Some(object), Some(seen)) => {
                 if *keep {
@@ -220,8 +300,14 @@ impl World {
                 if !(*keep && broken_off) {
                     cluster.texts |= text_of(&seen.copy.spec);
                     let lineage = object.copy.lineage.clone();
-                    cluster.object = Some(taken(seen, lineage, agreed));
+                    let generation = object.copy.generation + 1;
+                    cluster.object = Some(taken(seen, lineage, generation, agreed));
                 }
+            }
+            (Act::Forget, Some(object), _) => {
+                object.copy.partner = None;
+                object.copy.agreed = None;
+                object.copy.confirmed = false;
             }
             (Act::Delete | Act::Release, Some(object), _) => {
                 // Changed, and changed back to what the peer's people deleted.
@@ -274,11 +360,12 @@ fn text_of(wanted: &SpecHash) -> u8 {
     bits.sum()
 }
 
-fn taken(seen: Object, lineage: Lineage, agreed: &Agreement) -> Object {
+fn taken(seen: Object, lineage: Lineage, generation: i64, agreed: &Agreement) -> Object {
     Object {
         copy: Replica {
             lineage,
-            partner: Some(seen.copy.lineage),
+            generation,
+            partner: Some(seen.copy.as_partner()),
             spec: seen.copy.spec,
             agreed: Some(agreed.clone()),
             confirmed: false,
