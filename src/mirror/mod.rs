@@ -24,12 +24,12 @@ mod sites;
 mod status;
 
 pub use brake::Brake;
-pub use kind::{KINDS, Key, Mirrored};
+pub use desk::Desk;
+pub use kind::{KINDS, Mirrored};
 pub use notes::{BRAKE, last_mark};
-pub use reconcile::{Error, Next, Seen, reconcile};
 pub use record::{ANNOTATION, Record, hash};
 pub use run::run;
-pub use sites::{Other, Sites};
+pub use sites::{Heard, Other, Sites};
 pub use status::strip;
 
 /// Owns what the mirror writes into objects, so that `kubectl get --show-managed-fields` tells whose work it is.

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt};
 use govuc_api::{Agency, SCHEMA};
+use govuc_mirror::Mark;
 use http::Method;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Status, jiff::Timestamp};
 use kube::{
@@ -15,10 +16,9 @@ use kube::{
 use rstest::rstest;
 use tokio::time::timeout;
 
-use self::bed::{AGENCIES, Bed, SOON, authority};
+use self::bed::{AGENCIES, Bed, MARKS, SOON, authority};
 use super::{Error, client::by};
 use crate::pki::OwnCertificate;
-use govuc_mirror::Mark;
 
 async fn until(what: impl Fn() -> bool) {
     let wait = async {
@@ -40,7 +40,10 @@ async fn the_peers_operator_reads_what_the_cluster_is_and_has() {
     assert_eq!(about.mark, Some(Mark { count: 7, at: 70 }));
     assert_eq!(
         bed.api.requests(),
-        ["GET /api/v1/namespaces/kube-system".to_owned(), format!("GET {MARKS}")]
+        [
+            "GET /api/v1/namespaces/kube-system".to_owned(),
+            format!("GET {MARKS}")
+        ]
     );
 
     let agencies: Api<Agency> = Api::all(client);

@@ -23,6 +23,17 @@ struct State {
     /// What was written, as `METHOD path`.
     writes: Vec<String>,
     requests: usize,
+    /// How many more writes go well, and how the next one fails.
+    failure: Option<(usize, Failure)>,
+}
+
+/// How a write fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing is written.
+    Before,
+    /// It is written, and the answer is lost.
+    After,
 }
 
 impl ApiServer {
@@ -86,6 +97,26 @@ impl ApiServer {
         self.0.lock().unwrap().delete(&path::<K>(namespace, name));
     }
 
+    /// The write after so many fails, once.
+    pub fn fail_after(&self, writes: usize, failure: Failure) {
+        self.0.lock().unwrap().failure = Some((writes, failure));
+    }
+
+    /// Whether it has.
+    pub fn has_failed(&self) -> bool {
+        self.0.lock().unwrap().failure.is_none()
+    }
+
+    /// Everything that is there, as a backup has it.
+    pub fn backup(&self) -> BTreeMap<String, Value> {
+        self.0.lock().unwrap().objects.clone()
+    }
+
+    /// Puts that in the place of what is there.
+    pub fn restore(&self, backup: BTreeMap<String, Value>) {
+        self.0.lock().unwrap().objects = backup;
+    }
+
     /// What was written since this was asked last.
     pub fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().writes)
@@ -116,6 +147,28 @@ impl State {
             self.writes.push(format!("{method} {path}"));
         }
         let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let fails = if method == Method::GET {
+            None
+        } else {
+            self.strike()
+        };
+        if fails == Some(Failure::Before) {
+            return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+        }
+        let answer = self.carry_out(method, path, query, body);
+        if fails == Some(Failure::After) {
+            return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+        }
+        answer
+    }
+
+    fn strike(&mut self) -> Option<Failure> {
+        let (left, failure) = self.failure?;
+        self.failure = left.checked_sub(1).map(|left| (left, failure));
+        self.failure.is_none().then_some(failure)
+    }
+
+    fn carry_out(&mut self, method: &Method, path: &str, query: &str, body: Value) -> (StatusCode, Value) {
         match method.as_str() {
             "GET" if is_collection(path) => self.collection(path),
             "GET" => self
@@ -125,8 +178,12 @@ impl State {
             "POST" if path.ends_with("/events") => (StatusCode::CREATED, body),
             "POST" => {
                 let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap());
+                if self.objects.contains_key(&path) {
+                    return failed(StatusCode::CONFLICT, "AlreadyExists");
+                }
                 (StatusCode::CREATED, self.store(&path, body))
             }
+            "PUT" => self.replace(path, body),
             "PATCH" if path.ends_with("/status") => {
                 let path = path.trim_end_matches("/status").to_owned();
                 let Some(mut object) = self.objects.get(&path).cloned() else {
@@ -149,6 +206,9 @@ impl State {
                 (StatusCode::OK, self.store(path, object))
             }
             "DELETE" => {
+                if !self.is_as_seen(path, &body["preconditions"]) {
+                    return failed(StatusCode::CONFLICT, "Conflict");
+                }
                 self.delete(path);
                 (
                     StatusCode::OK,
@@ -157,6 +217,41 @@ impl State {
             }
             other => panic!("{other} {path} is not served"),
         }
+    }
+
+    /// As it was when it was read.
+    fn is_as_seen(&self, path: &str, seen: &Value) -> bool {
+        let Some(object) = self.objects.get(path) else {
+            return true;
+        };
+        let fields = ["uid", "resourceVersion"].into_iter();
+        let mut given = fields.filter(|field| !seen[field].is_null());
+        given.all(|field| seen[field] == object["metadata"][field])
+    }
+
+    /// The spec and what people may write of the metadata; the last finalizer of what was deleted lets it go.
+    fn replace(&mut self, path: &str, mut body: Value) -> (StatusCode, Value) {
+        let Some(old) = self.objects.get(path).cloned() else {
+            return not_found();
+        };
+        if !self.is_as_seen(path, &body["metadata"]) {
+            return failed(StatusCode::CONFLICT, "Conflict");
+        }
+        for field in ["uid", "deletionTimestamp", "generation"] {
+            body["metadata"][field] = old["metadata"][field].clone();
+        }
+        body["status"] = old["status"].clone();
+        if body["spec"] != old["spec"] {
+            body["metadata"]["generation"] = json!(old["metadata"]["generation"].as_u64().unwrap_or(0) + 1);
+        }
+        let held = body["metadata"]["finalizers"]
+            .as_array()
+            .is_some_and(|held| !held.is_empty());
+        if !held && !body["metadata"]["deletionTimestamp"].is_null() {
+            self.objects.remove(path);
+            return (StatusCode::OK, body);
+        }
+        (StatusCode::OK, self.store(path, body))
     }
 
     fn collection(&self, path: &str) -> (StatusCode, Value) {
@@ -227,10 +322,13 @@ fn is_collection(path: &str) -> bool {
 }
 
 fn not_found() -> (StatusCode, Value) {
-    (
-        StatusCode::NOT_FOUND,
-        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "NotFound", "code": 404, "message": ""}),
-    )
+    failed(StatusCode::NOT_FOUND, "NotFound")
+}
+
+fn failed(code: StatusCode, reason: &str) -> (StatusCode, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason,
+        "code": code.as_u16(), "message": reason});
+    (code, status)
 }
 
 fn merge(object: &mut Value, change: &Value) {

@@ -17,6 +17,7 @@ mod mailbox_lead;
 mod mailboxes;
 mod manifests;
 mod merge_report;
+mod mirror;
 mod own_certificate;
 mod reconcile_agency;
 mod reconcile_mailbox;

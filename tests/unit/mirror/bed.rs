@@ -1,0 +1,200 @@
+//! Two clusters in memory, and their operators' mirrors of mailboxes.
+
+use std::{sync::Arc, time::Duration};
+
+use govuc::{
+    cluster::Cluster,
+    mirror::{Desk, Heard, Other, Sites, last_mark},
+    pki::kept,
+    telemetry::Metrics,
+};
+use govuc_api::{Mailbox, Platform, SCHEMA};
+use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
+use kube::{ResourceExt, runtime::watcher::Event};
+use tokio::time::timeout;
+
+use crate::fixtures::{Site, ali};
+
+pub const NAMESPACE: &str = "agency-kkr";
+/// Beyond every wait of the mirror for something that changes by itself.
+const WAIT: Duration = Duration::from_secs(7);
+/// More than anything takes.
+const PASSES: usize = 40;
+const STEPS: usize = 200;
+
+pub struct Bed {
+    pub sites: [Site; 2],
+    mirrors: [Arc<Sites>; 2],
+    desks: [Desk<Mailbox>; 2],
+}
+
+impl Bed {
+    /// pdsa1, which leads, and pdsa2.
+    pub async fn new() -> Self {
+        let lead = Site::lead();
+        let sites = [lead.other(), lead];
+        let [other, lead] = sites;
+        let sites = [lead, other];
+        for (at, peer) in [(0, "pdsa2"), (1, "pdsa1")] {
+            sites[at].connect(peer);
+            let context = &sites[at].context;
+            let (own, name) = (&context.certificate, context.site.as_str());
+            kept::joined(&context.cluster, own, name, Timestamp::now())
+                .await
+                .unwrap();
+        }
+        let mirrors = [0, 1].map(|at| mirror(&sites, at));
+        let desks = [0, 1].map(|at| Desk::new(mirrors[at].clone()));
+        let bed = Self {
+            sites,
+            mirrors,
+            desks,
+        };
+        for site in &bed.sites {
+            site.server.writes();
+        }
+        bed
+    }
+
+    /// The operator of a site is another process from now on.
+    pub fn restart(&mut self, at: usize) {
+        self.mirrors[at] = mirror(&self.sites, at);
+        self.desks[at] = Desk::new(self.mirrors[at].clone());
+    }
+
+    /// A person writes this size.
+    pub fn write(&self, at: usize, name: &str, size: &str) {
+        let mut mailbox = self.get(at, name).unwrap_or_else(|| {
+            let mut new = ali();
+            new.metadata.name = Some(name.to_owned());
+            new.spec.address = format!("{name}@kkr.gov.my");
+            new
+        });
+        mailbox.spec.quota = serde_json::from_value(serde_json::json!({"size": size})).unwrap();
+        self.sites[at].server.put(&mailbox);
+    }
+
+    pub fn delete(&self, at: usize, name: &str) {
+        self.sites[at].server.delete::<Mailbox>(Some(NAMESPACE), name);
+    }
+
+    pub fn get(&self, at: usize, name: &str) -> Option<Mailbox> {
+        self.sites[at].server.get(Some(NAMESPACE), name)
+    }
+
+    /// Name and size of each mailbox.
+    pub fn sizes(&self, at: usize) -> Vec<(String, String)> {
+        let all = self.sites[at].server.list::<Mailbox>();
+        all.iter()
+            .map(|mailbox| {
+                (
+                    mailbox.name_any(),
+                    mailbox.spec.quota.as_ref().unwrap().size.0.clone(),
+                )
+            })
+            .collect()
+    }
+
+    /// The sizes of what was put aside.
+    pub fn kept(&self, at: usize) -> Vec<String> {
+        let secrets = self.sites[at].server.list::<Secret>();
+        let kept = secrets
+            .iter()
+            .filter(|secret| secret.name_any().starts_with("diverged-"));
+        let sizes = kept.map(|secret| {
+            let text = &secret.string_data.as_ref().unwrap()["object.json"];
+            let mailbox: Mailbox = serde_json::from_str(text).unwrap();
+            mailbox.spec.quota.unwrap().size.0
+        });
+        sizes.collect()
+    }
+
+    /// What a site says of one, as `reason` or `reason, reason`.
+    pub fn says(&self, at: usize, name: &str) -> String {
+        let status = self
+            .get(at, name)
+            .and_then(|mailbox| mailbox.status)
+            .unwrap_or_default();
+        let reasons = status.conditions.into_iter().map(|condition| condition.reason);
+        reasons.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Lists both clusters, and does what is due then.
+    pub async fn pass(&mut self, at: usize) {
+        let heard = {
+            let peer = &self.sites[1 - at];
+            let mark = last_mark(peer.server.client()).await.unwrap();
+            let uid = uid(1 - at);
+            // Should it fail, what the peer has does not count yet.
+            let Ok(restored) = self.mirrors[at].notes.heard(&uid, mark).await else {
+                return;
+            };
+            Heard {
+                other: Other { uid, schema: SCHEMA },
+                restored,
+            }
+        };
+        let own = list(&self.sites[at]);
+        let peer = list(&self.sites[1 - at]);
+        let desk = &mut self.desks[at];
+        for event in own {
+            desk.see_own(event);
+        }
+        for event in peer {
+            let heard = matches!(event, Event::InitDone).then(|| heard.clone());
+            desk.see_peer(event, heard);
+        }
+        for _ in 0..STEPS {
+            let Ok(step) = timeout(WAIT, desk.next()).await else {
+                break;
+            };
+            desk.carry_on(step);
+        }
+        if desk.is_made_good() && self.mirrors[at].notes.made_good("mailbox").await.is_ok() {
+            desk.made_good();
+        }
+    }
+
+    /// Until neither writes any more. Returns how often each site's cluster was written to.
+    pub async fn settle(&mut self) -> [usize; 2] {
+        let mut written = [0, 0];
+        for _ in 0..PASSES {
+            let mut news = 0;
+            for at in 0..2 {
+                self.pass(at).await;
+                let count = self.sites[at].server.writes().len();
+                written[at] += count;
+                news += count;
+            }
+            if news == 0 {
+                return written;
+            }
+        }
+        panic!(
+            "they write without end: {:?} and {:?}",
+            self.sizes(0),
+            self.sizes(1)
+        );
+    }
+}
+
+fn uid(at: usize) -> String {
+    format!("cluster-{at}")
+}
+
+fn mirror(sites: &[Site; 2], at: usize) -> Arc<Sites> {
+    let (own, peer) = (&sites[at], &sites[1 - at]);
+    let name = peer.context.site.to_string();
+    let mut mirror = Sites::new(own.context.clone(), own.cache::<Platform>(), name, uid(at));
+    mirror.peer = Cluster::new(peer.server.client(), Metrics::default());
+    Arc::new(mirror)
+}
+
+fn list(site: &Site) -> Vec<Event<Mailbox>> {
+    let all = site.server.list::<Mailbox>().into_iter().map(Event::InitApply);
+    [Event::Init]
+        .into_iter()
+        .chain(all)
+        .chain([Event::InitDone])
+        .collect()
+}

@@ -1,0 +1,192 @@
+//! The mirror's acts against two API servers in memory: every way through `src/mirror` but the watches.
+
+mod bed;
+
+use govuc::mirror::ANNOTATION;
+use kube::ResourceExt;
+use rstest::rstest;
+
+use self::bed::{Bed, NAMESPACE};
+use crate::api_server::Failure;
+
+const SAME: &str = "SameAtBothSites";
+
+/// What people do at both sites, a step at a time, with every kind of act in it.
+async fn story(bed: &mut Bed, step: usize) -> bool {
+    match step {
+        0 => {
+            bed.write(0, "ali", "1Gi");
+            bed.write(1, "siti", "1Gi");
+            bed.write(0, "kumar", "1Gi");
+            bed.write(1, "kumar", "1Gi");
+        }
+        1 => {
+            bed.write(0, "ali", "2Gi");
+            bed.write(1, "siti", "3Gi");
+        }
+        2 => {
+            bed.write(0, "kumar", "4Gi");
+            bed.write(1, "kumar", "5Gi");
+        }
+        3 => bed.delete(1, "ali"),
+        _ => return false,
+    }
+    true
+}
+
+fn sizes(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = all
+        .iter()
+        .map(|(name, size)| ((*name).to_owned(), (*size).to_owned()));
+    owned.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_write_at_either_site_is_at_both_and_then_nothing_is_written() {
+    let mut bed = Bed::new().await;
+    for step in 0.. {
+        if !story(&mut bed, step).await {
+            break;
+        }
+        bed.settle().await;
+        assert_eq!(bed.sizes(0), bed.sizes(1), "after step {step}");
+    }
+    // Of both edits of kumar the lead's stands.
+    assert_eq!(bed.sizes(0), sizes(&[("kumar", "4Gi"), ("siti", "3Gi")]));
+    assert_eq!((bed.kept(0), bed.kept(1)), (vec![], vec!["5Gi".to_owned()]));
+    assert_eq!(bed.says(0, "kumar"), SAME);
+    assert_eq!(bed.says(1, "kumar"), format!("{SAME}, Overruled"));
+    assert_eq!(bed.settle().await, [0, 0]);
+}
+
+/// Sieve's way: each write fails once, before or after it is done, and each operator begins anew then.
+#[rstest]
+#[case::nothing_was_written(Failure::Before, false)]
+#[case::the_answer_was_lost(Failure::After, false)]
+#[case::the_operator_ended_before_it(Failure::Before, true)]
+#[case::the_operator_ended_after_it(Failure::After, true)]
+#[tokio::test(start_paused = true)]
+async fn whichever_write_fails_the_end_is_the_same(#[case] failure: Failure, #[case] ends: bool) {
+    let mut struck = 0;
+    for at in 0..2 {
+        for write in 0.. {
+            let mut bed = Bed::new().await;
+            bed.sites[at].server.fail_after(write, failure);
+            for step in 0.. {
+                if !story(&mut bed, step).await {
+                    break;
+                }
+                for site in 0..2 {
+                    bed.pass(site).await;
+                }
+                if ends {
+                    bed.restart(at);
+                }
+                bed.settle().await;
+            }
+            if !bed.sites[at].server.has_failed() {
+                break;
+            }
+            struck += 1;
+            let end = sizes(&[("kumar", "4Gi"), ("siti", "3Gi")]);
+            assert_eq!(
+                (bed.sizes(0), bed.sizes(1)),
+                (end.clone(), end),
+                "write {write} at {at}"
+            );
+            assert_eq!((bed.kept(0), bed.kept(1)), (vec![], vec!["5Gi".to_owned()]));
+        }
+    }
+    assert!(struck > 20, "only {struck} writes were tried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_replace_drops_is_known_from_the_other_site() {
+    let mut bed = Bed::new().await;
+    bed.write(0, "ali", "1Gi");
+    bed.settle().await;
+    let mut mailbox = bed.get(1, "ali").unwrap();
+    mailbox.annotations_mut().clear();
+    bed.sites[1].server.put(&mailbox);
+    bed.write(1, "ali", "2Gi");
+    bed.settle().await;
+    assert_eq!(bed.sizes(0), sizes(&[("ali", "2Gi")]));
+    assert!(bed.kept(0).is_empty() && bed.kept(1).is_empty());
+    assert!(bed.get(1, "ali").unwrap().annotations().contains_key(ANNOTATION));
+}
+
+/// Edits at either site, new ones and a deletion after the backup; one is edited again where it was restored.
+#[rstest]
+#[case::of_the_lead(0)]
+#[case::of_the_other_one(1)]
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_is_restored_from_a_backup_comes_up_to_the_other_one(#[case] at: usize) {
+    let mut bed = Bed::new().await;
+    for name in ["ali", "siti", "kumar"] {
+        bed.write(at, name, "1Gi");
+    }
+    bed.settle().await;
+    let backup = bed.sites[at].server.backup();
+    // Another process makes other marks, as it would a minute later.
+    bed.restart(at);
+    bed.write(at, "ali", "2Gi");
+    bed.write(1 - at, "siti", "3Gi");
+    bed.delete(1 - at, "kumar");
+    let new: Vec<String> = (0..15).map(|number| format!("new{number:02}")).collect();
+    for name in &new {
+        bed.write(at, name, "1Gi");
+    }
+    bed.settle().await;
+    let before = (bed.sizes(0), bed.get(1 - at, "new00").unwrap().uid());
+    bed.sites[at].server.restore(backup);
+    bed.restart(at);
+    assert_eq!(bed.sizes(at).len(), 3);
+    bed.settle().await;
+    assert_eq!((bed.sizes(0), bed.get(1 - at, "new00").unwrap().uid()), before);
+    assert_eq!(bed.sizes(0), bed.sizes(1));
+    assert!(bed.kept(0).is_empty() && bed.kept(1).is_empty());
+    // It is over: what is deleted now is deleted.
+    bed.delete(at, "new00");
+    bed.settle().await;
+    assert_eq!(bed.get(1 - at, "new00"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_deletions_are_stopped() {
+    let mut bed = Bed::new().await;
+    let names: Vec<String> = (0..16).map(|number| format!("many{number:02}")).collect();
+    for name in &names {
+        bed.write(0, name, "1Gi");
+    }
+    bed.settle().await;
+    for name in &names {
+        bed.delete(1, name);
+    }
+    bed.settle().await;
+    assert!(bed.sizes(1).is_empty());
+    let left = bed.sizes(0);
+    assert_eq!(left.len(), 6);
+    assert!(left.iter().all(|(name, _)| bed.says(0, name) == "MassDeletion"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_another_site_what_was_deleted_goes() {
+    let mut bed = Bed::new().await;
+    bed.write(0, "ali", "1Gi");
+    // The other site has not noted it when the line is cut.
+    bed.pass(0).await;
+    bed.pass(1).await;
+    bed.pass(0).await;
+    bed.delete(0, "ali");
+    assert!(bed.get(0, "ali").is_some(), "it is held");
+    bed.sites[0].context.certificate.forget();
+    bed.restart(0);
+    bed.pass(0).await;
+    assert_eq!(bed.get(0, "ali"), None);
+    assert!(
+        bed.sites[1]
+            .server
+            .get::<govuc_api::Mailbox>(Some(NAMESPACE), "ali")
+            .is_some()
+    );
+}
