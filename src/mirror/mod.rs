@@ -28,7 +28,7 @@ pub use desk::Desk;
 pub use kind::{KINDS, Mirrored};
 pub use notes::{BRAKE, last_mark};
 pub use record::{ANNOTATION, Record, hash};
-pub use run::run;
+pub use run::{one_kind, run};
 pub use sites::{Heard, Other, Sites};
 pub use status::strip;
 

@@ -40,8 +40,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         if let Some(sites) = prepared {
             let sites = Arc::new(sites);
             tokio::join!(
-                kind::<Agency>(sites.clone(), &stop),
-                kind::<Mailbox>(sites, &stop)
+                one_kind::<Agency>(sites.clone(), &stop),
+                one_kind::<Mailbox>(sites, &stop)
             );
         }
     };
@@ -74,7 +74,8 @@ async fn prepared(context: Arc<Context>, platforms: Store<Platform>) -> Sites {
     }
 }
 
-async fn kind<K: Mirrored>(sites: Arc<Sites>, stop: &CancellationToken) {
+/// Mirrors a kind until stopped.
+pub async fn one_kind<K: Mirrored>(sites: Arc<Sites>, stop: &CancellationToken) {
     let mut own = watcher(sites.context.cluster.all::<K>(), watcher::Config::default())
         .default_backoff()
         .boxed();

@@ -43,4 +43,4 @@ pub struct About {
 /// The namespace that is there as long as its cluster, and once: its uid is the cluster's.
 pub const CLUSTER: &str = "kube-system";
 /// Where [`About`] is.
-const ABOUT: &str = "/govuc/v1/cluster";
+pub const ABOUT: &str = "/govuc/v1/cluster";

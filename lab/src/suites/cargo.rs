@@ -49,6 +49,29 @@ pub fn leases() -> anyhow::Result<()> {
     fs::write(&page, text).with_context(|| page.display().to_string())
 }
 
+/// What the mirror of the two clusters costs, into benches/mirror.md.
+pub async fn mirror() -> anyhow::Result<()> {
+    let page = repository().join("benches/mirror.md");
+    let pair = Pair::start().await?;
+    let mut bench = cargo(&["bench", "--quiet", "--package", "govuc", "--bench", "mirror"]);
+    bench
+        .env("KUBECONFIG", pair.kubeconfig())
+        .stderr(Stdio::inherit());
+    let measured = command::run(&mut bench);
+    pair.stop()?;
+    let table = measured?.stdout;
+    let table = String::from_utf8_lossy(&table);
+    print!("{table}");
+    let text = format!(
+        "# What it costs that two clusters have the same mailboxes\n\n\
+         `cargo lab bench mirror` writes this page: two API servers without nodes on one machine, and the mirror of each site as a process of\n\
+         its own, sixteen objects at a time. One cluster has 10 000 mailboxes, the other one none. Beside it, in the same run and against the same\n\
+         API server, a bare client that applies each of them once, sixteen at a time. Both sites' API servers, etcds and mirrors share the\n\
+         machine's processors, and the mirror's part is more than to make the object: both sites note what they agree on, and say so.\n\n{table}"
+    );
+    fs::write(&page, text).with_context(|| page.display().to_string())
+}
+
 /// The root package's test target `api`, beside two API servers.
 pub async fn api(report: &mut Report) -> anyhow::Result<()> {
     // Built first: the API servers need not wait for the compiler.

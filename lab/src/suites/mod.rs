@@ -93,6 +93,8 @@ pub enum Bench {
     Delivery,
     /// What people wait for in a switchover and when a site or a store's guard is lost, ten times, into benches/faults.md
     Faults,
+    /// How fast 10 000 mailboxes come to an empty cluster, and what each costs, into benches/mirror.md
+    Mirror,
     /// What 500 stores cost the etcd that holds roles, into benches/leases.md
     Leases,
     /// How long until 50 stores of a lost site are served by the other one, ten times, into benches/promotions.md
@@ -105,6 +107,7 @@ pub async fn bench(bench: Bench) -> anyhow::Result<()> {
         Bench::Delivery => delivery::bench(),
         Bench::Faults => faults::bench().await,
         Bench::Leases => cargo::leases(),
+        Bench::Mirror => cargo::mirror().await,
         Bench::Promotions => faults::bench_promotions().await,
     }
 }

@@ -47,7 +47,6 @@ async fn told(service: &Service, site: Site, other: Site) -> anyhow::Result<Stri
         resize(service, site, "refused", "1Gi")?;
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
-    let mut message = String::new();
     let wanted = Wanted {
         site,
         name: "refused",
@@ -56,13 +55,12 @@ async fn told(service: &Service, site: Site, other: Site) -> anyhow::Result<Stri
     };
     wanted
         .wait(service, |object| {
-            let Some((_, reason, said)) = object.and_then(|object| condition(object, "Mirrored")) else {
-                return false;
-            };
-            message = said;
-            reason == "RefusedAtPeer"
+            let said = object.and_then(|object| condition(object, "Mirrored"));
+            said.is_some_and(|(_, reason, _)| reason == "RefusedAtPeer")
         })
         .await?;
+    let object = read(service, site, "refused")?.context("it is gone")?;
+    let (.., message) = condition(&object, "Mirrored").context("it says nothing any more")?;
     ensure!(
         message.contains("pdsa2") && message.contains("no 13Gi here"),
         "it says {message}"
