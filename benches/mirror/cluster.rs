@@ -176,8 +176,8 @@ impl Cluster {
 
     pub async fn resize(&self, name: &str, size: &str) {
         let patch = Patch::Merge(json!({"spec": {"quota": {"size": size}}}));
-        let patched = self.mailboxes().patch(name, &PatchParams::default(), &patch);
-        patched.await.expect("edited");
+        let (api, params) = (self.mailboxes(), PatchParams::default());
+        api.patch(name, &params, &patch).await.expect("edited");
     }
 
     /// What changes from now on.

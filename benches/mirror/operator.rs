@@ -73,7 +73,8 @@ fn context(site: &str, client: Client) -> Context {
     };
     let context = Context::new(client, &options, Metrics::default());
     let now = Timestamp::now();
-    let authority = Authority::generate(site, now).expect("an authority");
+    let pair = Authority::generate(site, now).expect("an authority");
+    let authority = Authority::from_pair(pair).expect("its own pair");
     context
         .certificate
         .renew(&authority, site, authority.certificate(), now)

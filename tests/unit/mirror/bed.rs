@@ -160,10 +160,10 @@ impl Bed {
         let mut written = [0, 0];
         for _ in 0..PASSES {
             let mut news = 0;
-            for at in 0..2 {
+            for (at, written) in written.iter_mut().enumerate() {
                 self.pass(at).await;
                 let count = self.sites[at].server.writes().len();
-                written[at] += count;
+                *written += count;
                 news += count;
             }
             if news == 0 {
