@@ -10,6 +10,7 @@ mod bad_input;
 mod changes;
 mod cluster;
 mod connect;
+mod diff;
 mod failover;
 mod hold;
 mod mailbox_policy;
