@@ -11,7 +11,7 @@
 
 mod brake;
 mod due;
-mod kept;
+pub mod kept;
 mod kind;
 mod reconcile;
 mod record;
@@ -22,7 +22,7 @@ mod status;
 pub use brake::Brake;
 pub use kind::Mirrored;
 pub use reconcile::BRAKE;
-pub use record::{ANNOTATION, Record, hash};
+pub use record::{ANNOTATION, Record, hash, replica};
 pub use run::run;
 pub use status::strip;
 

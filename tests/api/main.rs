@@ -20,3 +20,4 @@ mod mirror;
 mod plugin;
 mod roles;
 mod switchover;
+mod take;

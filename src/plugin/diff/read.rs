@@ -44,7 +44,7 @@ pub enum Error {
     ReadOne {
         context: String,
         object: String,
-        source: cluster::Error,
+        source: Box<cluster::Error>,
     },
     #[error(
         "{context}: {object} can't be understood. Remedy: use the kubectl-govuc of the operator's version"
@@ -86,7 +86,7 @@ pub async fn pair<K: Mirrored>(object: &Named, sites: [&Context; 2]) -> Result<P
         found.map_err(|source| Error::ReadOne {
             context: site.label().to_owned(),
             object: object.text(),
-            source,
+            source: Box::new(source),
         })
     };
     let [one, other] = sites;

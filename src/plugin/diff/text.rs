@@ -158,10 +158,7 @@ Mailbox ali in agency-kkr differs
 
     #[test]
     fn what_people_wrote_steers_no_terminal() {
-        let text = difference(
-            &found(named("Ali\u{1b}[31m"), named("Ali\u{9b}2J\n- x")),
-            SITES,
-        );
+        let text = difference(&found(named("Ali\u{1b}[31m"), named("Ali\u{9b}2J\n- x")), SITES);
         assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text}");
         assert_eq!(
             text.lines().filter(|line| line.contains("Ali\\")).count(),

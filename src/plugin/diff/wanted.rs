@@ -31,6 +31,8 @@ pub enum WantedError {
     Kind(String),
     #[error("{0:?} names no object behind the /: write for example mailbox/ali")]
     Name(String),
+    #[error("{0:?} names no object: write for example mailbox/ali")]
+    NotOne(String),
 }
 
 impl Kind {
@@ -70,6 +72,18 @@ pub fn wanted(text: &str) -> Result<Wanted, WantedError> {
     };
     let kind = Kind::of(kind).ok_or_else(|| WantedError::Kind(kind.to_owned()))?;
     Ok(Wanted { kind, name })
+}
+
+/// The same of one object.
+///
+/// # Errors
+/// It is no KIND/NAME.
+pub fn one(text: &str) -> Result<Wanted, WantedError> {
+    let wanted = wanted(text)?;
+    match wanted.name {
+        Some(_) => Ok(wanted),
+        None => Err(WantedError::NotOne(text.to_owned())),
+    }
 }
 
 impl Named {
@@ -116,5 +130,7 @@ mod tests {
         }
         let error = wanted("mailbox/").unwrap_err().to_string();
         assert!(error.starts_with("\"mailbox/\" names no object"), "{error}");
+        let error = one("mailbox").unwrap_err().to_string();
+        assert!(error.starts_with("\"mailbox\" names no object"), "{error}");
     }
 }
