@@ -237,6 +237,20 @@ pub async fn remove(client: &Client, object: &Value) {
     }
 }
 
+/// Lets an object go that finalizers hold, if it is there.
+pub async fn release(client: &Client, object: &Value) {
+    let free = json!({"metadata": {"finalizers": null}});
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let released = api(client, object)
+        .patch(name, &PatchParams::default(), &Patch::Merge(&free))
+        .await;
+    match released {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// Has the API server judge an object without keeping it, unknown fields too.
 pub async fn try_out(client: &Client, object: &Value) -> Result<DynamicObject, String> {
     let params = PatchParams::apply("test").force().dry_run().validation_strict();

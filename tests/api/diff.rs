@@ -10,7 +10,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{APPLICANT, agency_namespace, api, both, example, put, remove},
+    cluster::{APPLICANT, agency_namespace, api, both, example, put, release, remove},
     plugin::{govuc, govuc_as, text},
 };
 
@@ -62,6 +62,7 @@ async fn what_differs_is_told_and_the_exit_code_says_whether_something_does() {
     let space = "agency-differing";
     for site in &sites {
         agency_namespace(site, space).await;
+        release(site, &mailbox(space, "going", 41)).await;
         for name in ["edited", "kept"] {
             remove(site, &mailbox(space, name, 41)).await;
         }
@@ -155,11 +156,7 @@ Mailbox kept in agency-differing is only at pdsa2
         (one_of_them.status.code(), text(&one_of_them.stdout).as_str()),
         (Some(0), "[]\n")
     );
-    let released = json!({"metadata": {"finalizers": null}});
-    api(one, &held)
-        .patch("going", &PatchParams::default(), &Patch::Merge(&released))
-        .await
-        .unwrap();
+    release(one, &held).await;
 }
 
 #[tokio::test]

@@ -2,14 +2,15 @@
 
 use std::process::Output;
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Client,
-    api::{DynamicObject, Patch, PatchParams},
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, ListParams},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{APPLICANT, agency_namespace, api, both, example, put, remove},
+    cluster::{APPLICANT, agency_namespace, api, both, example, put, release, remove},
     diff::mailbox,
     plugin::{govuc, govuc_as, text},
 };
@@ -24,24 +25,21 @@ async fn without(names: &[&str]) -> [Client; 2] {
         agency_namespace(site, SPACE).await;
         for name in names {
             let object = mailbox(SPACE, name, 41);
-            let left = api(site, &object).get_opt(name).await.unwrap();
-            if left.is_some() {
-                release(site, &object).await;
-            }
+            release(site, &object).await;
             remove(site, &object).await;
+        }
+        let secrets: Api<Secret> = Api::namespaced(site.clone(), SPACE);
+        for secret in secrets.list(&ListParams::default()).await.unwrap() {
+            let name = secret.name_any();
+            if names
+                .iter()
+                .any(|of| name.starts_with(&format!("diverged-mailbox-{of}-")))
+            {
+                secrets.delete(&name, &DeleteParams::default()).await.unwrap();
+            }
         }
     }
     sites
-}
-
-async fn release(site: &Client, object: &Value) {
-    let free = json!({"metadata": {"finalizers": null}});
-    let name = object["metadata"]["name"].as_str().unwrap();
-    let params = PatchParams::default();
-    api(site, object)
-        .patch(name, &params, &Patch::Merge(&free))
-        .await
-        .unwrap();
 }
 
 /// As the mirror leaves an object that was at both sites.
@@ -84,11 +82,8 @@ async fn grade(site: &Client, name: &str) -> Value {
 async fn kept_grade(site: &Client, place: &Value) -> Value {
     let (namespace, name) = place.as_str().unwrap().split_once('/').unwrap();
     assert_eq!(namespace, SPACE);
-    let secret =
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}});
-    let secret = api(site, &secret).get(name).await.unwrap();
-    let secret: k8s_openapi::api::core::v1::Secret =
-        serde_json::from_value(serde_json::to_value(secret).unwrap()).unwrap();
+    let secrets: Api<Secret> = Api::namespaced(site.clone(), SPACE);
+    let secret = secrets.get(name).await.unwrap();
     let object: Value = serde_json::from_slice(&secret.data.unwrap()["object.json"].0).unwrap();
     object["spec"]["individual"]["grade"].clone()
 }
