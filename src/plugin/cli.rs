@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{approve, connect, diff, failover, hold, merge, mirror, plan, switchover, witness};
+use super::{approve, connect, diff, disconnect, failover, hold, merge, mirror, plan, switchover, witness};
 use crate::controller::chain;
 
 /// Decide on agencies, tell what is planned, decide where stores are served, connect the sites, and set up their witness.
@@ -18,7 +18,12 @@ enum Command {
     /// Approve or reject an agency's application, or withdraw the decision, under your own name.
     Approve(approve::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
+    ///
+    /// First it checks whether the two fit: the operators' versions and sites, Platforms, clocks, networks, and what each has of
+    /// the other already. What can't be checked is said so.
     Connect(connect::Arguments),
+    /// Take the other site's authority out of a cluster: neither operator lets the other one in then. Says first what that means.
+    Disconnect(disconnect::Arguments),
     /// Show in what the agencies and mailboxes of the two clusters differ.
     ///
     /// As with kubectl diff, the exit code is 0 when nothing differs, 1 when something does, and greater when it can't be told.
@@ -70,6 +75,7 @@ impl Arguments {
             Command::Diff(arguments) => return compared(diff::run(arguments).await),
             Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
             Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+            Command::Disconnect(arguments) => disconnect::run(arguments).await.map_err(|error| chain(&error)),
             Command::Merge(arguments) => merge::run(arguments).await.map_err(|error| chain(&error)),
             Command::Mirror(arguments) => mirror::run(arguments).await.map_err(|error| chain(&error)),
             Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),

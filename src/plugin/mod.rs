@@ -6,6 +6,7 @@ mod confirm;
 pub mod connect;
 mod contexts;
 pub mod diff;
+pub mod disconnect;
 pub mod failover;
 pub mod hold;
 pub mod merge;

@@ -21,6 +21,7 @@ use crate::{
 
 /// Objects in one answer.
 const PAGE: u32 = 500;
+const NOT_FOUND: u16 = 404;
 
 /// Two clusters' objects, compared.
 #[derive(Debug, Default)]
@@ -40,6 +41,10 @@ pub enum Error {
         kinds: &'static str,
         source: Box<kube::Error>,
     },
+    #[error(
+        "{context}: the API server knows no {kinds}. Remedy: install the operator there (govuc manifests --site SITE)"
+    )]
+    NoKind { context: String, kinds: &'static str },
     #[error("{context}: {object} can't be read")]
     ReadOne {
         context: String,
@@ -156,11 +161,10 @@ async fn pages<K: Mirrored>(
     };
     let mut params = ListParams::default().limit(PAGE);
     loop {
-        let list = api.list(&params).await.map_err(|source| Error::Read {
-            context: site.label().to_owned(),
-            kinds: kind.plural(),
-            source: Box::new(source),
-        })?;
+        let list = api
+            .list(&params)
+            .await
+            .map_err(|error| unread(error, kind, site))?;
         for object in list.items {
             let named = Named {
                 kind,
@@ -179,5 +183,17 @@ async fn pages<K: Mirrored>(
             Some(token) => params = params.continue_token(&token),
             None => return Ok(()),
         }
+    }
+}
+
+fn unread(error: kube::Error, kind: Kind, site: &Context) -> Error {
+    let (context, kinds) = (site.label().to_owned(), kind.plural());
+    match error {
+        kube::Error::Api(status) if status.code == NOT_FOUND => Error::NoKind { context, kinds },
+        error => Error::Read {
+            context,
+            kinds,
+            source: Box::new(error),
+        },
     }
 }
