@@ -116,8 +116,8 @@ fn meaning(clusters: &[String]) -> String {
         "{}: the other site's authority is taken out.
 - Within half a minute the operator there lets the other one in no more, and nothing is mirrored
   between the sites.
-- It stops, as before the first connect: no agency or mailbox is made or changed, no certificate is
-  renewed, and no switchover, failover or hold is carried out. What runs goes on as it is.
+- It stops, as before the first connect: no agency or mailbox is made, changed or removed, no certificate
+  is renewed, and no switchover, failover or hold is carried out. What runs goes on as it is.
 - What runs has its certificates still, and trusts the other site by them: stores go on following
   each other as long as the line and both sites are there. To part them, cut the line.
 The root secret and all data stay. To connect again: kubectl govuc connect --contexts A,B",

@@ -211,7 +211,7 @@ async fn a_disconnected_cluster_trusts_nobody_and_keeps_everything_else() {
     assert_eq!(asked.status.code(), Some(1));
     for part in [
         "pdsa1 and pdsa2: the other site's authority is taken out",
-        "no agency or mailbox is made or changed",
+        "no agency or mailbox is made, changed or removed",
         "stores go on following",
         "kubectl govuc connect --contexts A,B",
         "nothing was done: standard input is no terminal",
