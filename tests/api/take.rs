@@ -1,6 +1,9 @@
 //! A person decides which site's object stands. Beside API servers without operators: what the mirror makes of it is tested at its rules.
 
-use std::process::Output;
+use std::{
+    io::{Read, Write},
+    process::{Command, Output, Stdio},
+};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -98,7 +101,8 @@ async fn the_spec_of_one_site_replaces_the_others_which_is_kept() {
     let said = text(&asked.stderr);
     assert_eq!(asked.status.code(), Some(1));
     for part in [
-        "-  grade: 44\n+  grade: 48",
+        "--- pdsa2\n+++ pdsa1\n",
+        "-  grade: 48\n+  grade: 44",
         "pdsa2 gets the spec of pdsa1; what is there is kept in a Secret",
         "nothing was done: standard input is no terminal",
     ] {
@@ -175,6 +179,64 @@ async fn what_only_the_other_site_has_is_deleted_there_and_kept() {
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
     assert!(text(&again.stdout).contains("being deleted already"));
     release(&one, &object).await;
+}
+
+/// A person at a terminal reads what will be done; before the word is typed somebody writes.
+async fn read_while(name: &str, from: &str, somebody: impl Future<Output = ()>) -> (Option<i32>, String) {
+    let plugin = env!("CARGO_BIN_EXE_kubectl-govuc");
+    let command =
+        format!("{plugin} mirror take mailbox/{name} -n {SPACE} --contexts pdsa1,pdsa2 --from {from}");
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let mut said = Vec::new();
+    while !text(&said).contains("to go on: ") {
+        let mut byte = [0];
+        assert_eq!(screen.read(&mut byte).unwrap(), 1, "{}", text(&said));
+        said.extend(byte);
+    }
+    somebody.await;
+    let mut keyboard = terminal.stdin.take().unwrap();
+    writeln!(keyboard, "{name}").unwrap();
+    screen.read_to_end(&mut said).unwrap();
+    (terminal.wait().unwrap().code(), text(&said))
+}
+
+#[tokio::test]
+async fn what_is_written_while_a_person_reads_is_not_overwritten() {
+    let [one, other] = without(&["raced", "deleted", "renewed"]).await;
+    let write = async |site, name, grade| {
+        put(site, &agreed(mailbox(SPACE, name, grade))).await.unwrap();
+    };
+    write(&one, "raced", 41).await;
+    write(&other, "raced", 44).await;
+    write(&other, "deleted", 44).await;
+    write(&one, "renewed", 44).await;
+    for (name, at, site) in [
+        ("raced", &other, "pdsa2"),
+        ("deleted", &other, "pdsa2"),
+        ("renewed", &one, "pdsa1"),
+    ] {
+        let (code, said) = read_while(name, "pdsa1", write(at, name, 48)).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains(&format!(
+                "{site}: Mailbox {name} in {SPACE} was changed meanwhile"
+            )),
+            "{said}"
+        );
+        assert_eq!(grade(at, name).await, 48);
+        let metadata = found(at, name).await.unwrap().metadata;
+        assert_eq!(metadata.deletion_timestamp, None);
+        assert!(metadata.annotations.unwrap().contains_key(AGREED));
+    }
+    let (code, said) = read_while("raced", "pdsa1", async {}).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(grade(&other, "raced").await, 41);
 }
 
 #[tokio::test]

@@ -149,8 +149,10 @@ impl Take {
         if let Step::Nothing(_) = step {
             return Ok(Receipt::of(object, step, labels, None));
         }
-        if let Some(difference) = Difference::of(object.clone(), sides) {
-            eprintln!("{}", text::difference(&difference, labels));
+        // From what is there to what will be.
+        let [stands, goes] = sides;
+        if let Some(difference) = Difference::of(object.clone(), [goes, stands]) {
+            eprintln!("{}", text::difference(&difference, [labels[1], labels[0]]));
         }
         eprintln!("{}", self.intent(step));
         if !yes {
