@@ -11,17 +11,16 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    cluster::{APPLICANT, api, client, example, installed, put, remove},
-    plugin::{govuc, govuc_as, text},
+    cluster::{api, client, example, installed, put, remove},
+    plugin::{govuc, text},
 };
 
 /// Two clusters are connected once at a time.
 static CONNECTING: Mutex<()> = Mutex::const_new(());
-const CONNECT: [&str; 5] = ["connect", "--contexts", "pdsa1,pdsa2", "--timeout", "5"];
-const BOTH: [&str; 3] = ["disconnect", "--contexts", "pdsa1,pdsa2"];
+pub const CONNECT: [&str; 5] = ["connect", "--contexts", "pdsa1,pdsa2", "--timeout", "5"];
 
 /// Two sites that were never connected, and whose operators have made their authorities.
-async fn strangers() -> (MutexGuard<'static, ()>, [Client; 2]) {
+pub async fn strangers() -> (MutexGuard<'static, ()>, [Client; 2]) {
     let alone = CONNECTING.lock().await;
     let sites = [installed(None).await, client("pdsa2", None).await];
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "govuc-system"}});
@@ -40,7 +39,7 @@ async fn strangers() -> (MutexGuard<'static, ()>, [Client; 2]) {
     (alone, sites)
 }
 
-fn system(kind: &str, name: &str) -> Value {
+pub fn system(kind: &str, name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "govuc-system"}})
 }
 
@@ -65,25 +64,25 @@ fn operator(site: &str, image: &str) -> Value {
 }
 
 /// Whom a cluster trusts.
-async fn trusted(site: &Client) -> Option<String> {
+pub async fn trusted(site: &Client) -> Option<String> {
     let maps: Api<ConfigMap> = Api::namespaced(site.clone(), "govuc-system");
     let map = maps.get_opt("govuc-peer-ca").await.unwrap()?;
     map.data.unwrap().remove("ca.crt")
 }
 
-async fn root(site: &Client) -> Option<Vec<u8>> {
+pub async fn root(site: &Client) -> Option<Vec<u8>> {
     let secrets: Api<Secret> = Api::namespaced(site.clone(), "govuc-system");
     let secret = secrets.get_opt("govuc-root").await.unwrap()?;
     Some(secret.data.unwrap().remove("root").unwrap().0)
 }
 
 #[track_caller]
-fn done(told: &Output) -> Value {
+pub fn done(told: &Output) -> Value {
     assert!(told.status.success(), "{}", text(&told.stderr));
     serde_json::from_slice(&told.stdout).unwrap()
 }
 
-fn json_of(words: &[&str]) -> Output {
+pub fn json_of(words: &[&str]) -> Output {
     govuc(&[words, &["-o", "json"]].concat())
 }
 
@@ -193,71 +192,6 @@ async fn an_empty_cluster_takes_the_place_of_one_that_is_no_more() {
     for site in [&one, &other] {
         remove(site, &formed).await;
     }
-}
-
-#[tokio::test]
-async fn a_disconnected_cluster_trusts_nobody_and_keeps_everything_else() {
-    let (_alone, sites) = strangers().await;
-    done(&json_of(&CONNECT));
-    let mut formed = system("ConfigMap", "roles-formed");
-    formed["data"] = json!({"cluster": "c1"});
-    for site in &sites {
-        put(site, &formed).await.unwrap();
-    }
-    let kept = root(&sites[0]).await;
-
-    let asked = govuc(&BOTH);
-    let message = text(&asked.stderr);
-    assert_eq!(asked.status.code(), Some(1));
-    for part in [
-        "pdsa1 and pdsa2: the other site's authority is taken out",
-        "no agency or mailbox is made, changed or removed",
-        "stores go on following",
-        "kubectl govuc connect --contexts A,B",
-        "nothing was done: standard input is no terminal",
-    ] {
-        assert!(message.contains(part), "without {part:?}: {message}");
-    }
-    let refused = govuc_as(APPLICANT, &["disconnect", "--context", "pdsa1", "--yes"]);
-    let message = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(
-        message.contains("govuc-peer-ca in govuc-system can't be read; nothing was changed"),
-        "{message}"
-    );
-    assert_eq!(trusted(&sites[0]).await.as_deref(), Some("certificate two"));
-
-    // The one that is left.
-    let told = done(&json_of(&["disconnect", "--contexts", "pdsa1", "--yes"]));
-    assert_eq!(told, json!({"contexts": ["pdsa1"], "disconnected": ["pdsa1"]}));
-    assert_eq!(trusted(&sites[0]).await, None);
-    assert_eq!(trusted(&sites[1]).await.as_deref(), Some("certificate one"));
-    let told = done(&json_of(&[&BOTH[..], &["--yes"]].concat()));
-    assert_eq!(told["disconnected"], json!(["pdsa2"]));
-    let again = govuc(&BOTH);
-    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
-    assert_eq!(
-        text(&again.stdout),
-        "pdsa1 and pdsa2: not connected; nothing was changed\n"
-    );
-    for site in &sites {
-        assert_eq!((root(site).await, trusted(site).await), (kept.clone(), None));
-        let maps: Api<ConfigMap> = Api::namespaced(site.clone(), "govuc-system");
-        assert!(maps.get_opt("roles-formed").await.unwrap().is_some());
-    }
-
-    let told = done(&json_of(&CONNECT));
-    assert_eq!(
-        (&told["root"], &told["certificatesWritten"]),
-        (&json!("Kept"), &json!(["pdsa1", "pdsa2"]))
-    );
-    for site in &sites {
-        remove(site, &formed).await;
-    }
-    assert_eq!(
-        govuc(&["disconnect", "--contexts", "a,b,c"]).status.code(),
-        Some(1)
-    );
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod changes;
 mod cluster;
 mod connect;
 mod diff;
+mod disconnect;
 mod failover;
 mod hold;
 mod mailbox_policy;
