@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use govuc::plugin::cli::Arguments;
+use govuc::plugin::cli::{Arguments, End, Failure};
 
-/// Refused or failed: 1. Wrong usage is 2, by clap.
+/// Refused or failed: 1, and 2 of `diff`, where 1 means that something differs. Wrong usage is 2, by clap.
 #[tokio::main]
 async fn main() -> ExitCode {
     match Arguments::parse().run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Differs) => ExitCode::FAILURE,
+        Err(Failure { message, code }) => {
             eprintln!("error: {message}");
-            ExitCode::FAILURE
+            code.into()
         }
     }
 }

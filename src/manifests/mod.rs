@@ -5,6 +5,8 @@ mod operator;
 mod rbac;
 mod reference;
 
+pub use rbac::OPERATOR;
+
 use std::collections::BTreeMap;
 
 use govuc_api::{Agency, MailStore, Mailbox, Platform};

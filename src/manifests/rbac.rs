@@ -13,7 +13,7 @@ use crate::agency::desired::roles::{
 use govuc_wire::names::{MAIL_NAMESPACE, MTA_NAMESPACE, SYSTEM_NAMESPACE};
 
 /// The operator's account, roles and bindings.
-pub(super) const OPERATOR: &str = OPERATOR_ACCOUNT;
+pub const OPERATOR: &str = OPERATOR_ACCOUNT;
 const APPROVER: &str = "govuc-approver";
 const STORE_OPERATOR: &str = "govuc-store-operator";
 const FAILOVER_OPERATOR: &str = "govuc-failover-operator";

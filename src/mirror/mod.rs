@@ -12,7 +12,7 @@
 mod brake;
 mod desk;
 mod due;
-mod kept;
+pub mod kept;
 mod kind;
 mod notes;
 mod reconcile;
@@ -27,7 +27,7 @@ pub use brake::Brake;
 pub use desk::Desk;
 pub use kind::{KINDS, Mirrored};
 pub use notes::{BRAKE, last_mark};
-pub use record::{ANNOTATION, Record, hash};
+pub use record::{ANNOTATION, Record, hash, replica};
 pub use run::{one_kind, run};
 pub use sites::{Heard, Other, Sites};
 pub use status::strip;

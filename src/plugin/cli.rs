@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{approve, connect, failover, hold, merge, mirror, plan, switchover, witness};
+use super::{approve, connect, diff, disconnect, failover, hold, merge, mirror, plan, switchover, witness};
 use crate::controller::chain;
 
 /// Decide on agencies, tell what is planned, decide where stores are served, connect the sites, and set up their witness.
@@ -18,7 +18,16 @@ enum Command {
     /// Approve or reject an agency's application, or withdraw the decision, under your own name.
     Approve(approve::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
+    ///
+    /// First it checks whether the two fit: the operators' versions and sites, Platforms, clocks, networks, and what each has of
+    /// the other already. What can't be checked is said so.
     Connect(connect::Arguments),
+    /// Take the other site's authority out of a cluster: neither operator lets the other one in then. Says first what that means.
+    Disconnect(disconnect::Arguments),
+    /// Show in what the agencies and mailboxes of the two clusters differ.
+    ///
+    /// As with kubectl diff, the exit code is 0 when nothing differs, 1 when something does, and greater when it can't be told.
+    Diff(diff::Arguments),
     /// Show what the merge of a copy has brought that a failover had passed over.
     Merge(merge::Arguments),
     /// Answer what the mirror of the two clusters asks a person.
@@ -36,13 +45,37 @@ enum Command {
     Witness(witness::Arguments),
 }
 
+/// How a command ended that neither was refused nor failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Done,
+    /// Of `diff`: there are differences.
+    Differs,
+}
+
+/// A command that was refused, or failed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// For people.
+    pub message: String,
+    /// With which the program ends.
+    pub code: u8,
+}
+
+/// Refused or failed.
+const FAILED: u8 = 1;
+/// The same of `diff`, where 1 means that something differs.
+const NOT_COMPARED: u8 = 2;
+
 impl Arguments {
     /// # Errors
-    /// What was refused, or failed, for people.
-    pub async fn run(self) -> Result<(), String> {
-        match self.command {
+    /// What was refused, or failed.
+    pub async fn run(self) -> Result<End, Failure> {
+        let done = match self.command {
+            Command::Diff(arguments) => return compared(diff::run(arguments).await),
             Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
             Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
+            Command::Disconnect(arguments) => disconnect::run(arguments).await.map_err(|error| chain(&error)),
             Command::Merge(arguments) => merge::run(arguments).await.map_err(|error| chain(&error)),
             Command::Mirror(arguments) => mirror::run(arguments).await.map_err(|error| chain(&error)),
             Command::Plan(arguments) => plan::run(arguments).await.map_err(|error| chain(&error)),
@@ -50,6 +83,24 @@ impl Arguments {
             Command::Hold(arguments) => hold::run(arguments).await.map_err(|error| chain(&error)),
             Command::Switchover(arguments) => switchover::run(arguments).await.map_err(|error| chain(&error)),
             Command::Witness(arguments) => witness::run(arguments).await.map_err(|error| chain(&error)),
+        };
+        match done {
+            Ok(()) => Ok(End::Done),
+            Err(message) => Err(Failure {
+                message,
+                code: FAILED,
+            }),
         }
+    }
+}
+
+fn compared(differs: Result<bool, diff::Error>) -> Result<End, Failure> {
+    match differs {
+        Ok(true) => Ok(End::Differs),
+        Ok(false) => Ok(End::Done),
+        Err(error) => Err(Failure {
+            message: chain(&error),
+            code: NOT_COMPARED,
+        }),
     }
 }

@@ -29,6 +29,17 @@ pub enum Error {
     Client { name: String, source: Box<kube::Error> },
 }
 
+/// Of a command that is about both sites.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    #[error(transparent)]
+    Context(#[from] Error),
+    #[error("--contexts names {0} clusters; the service has two: write --contexts A,B")]
+    Count(usize),
+    #[error("--contexts names {0} twice: write the two clusters of the two sites")]
+    Twice(String),
+}
+
 /// Of a command that shows what several clusters have. One that is away is no reason to say nothing of the others.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
@@ -57,6 +68,21 @@ pub async fn open(names: &[String]) -> Result<Vec<Context>, Error> {
         contexts.push(context(&kubeconfig, Some(name)).await?);
     }
     Ok(contexts)
+}
+
+/// Clients of the two sites' clusters.
+pub async fn two(names: &[String]) -> Result<[Context; 2], PairError> {
+    let [one, other] = names else {
+        return Err(PairError::Count(names.len()));
+    };
+    if one == other {
+        return Err(PairError::Twice(one.clone()));
+    }
+    let kubeconfig = read()?;
+    Ok([
+        context(&kubeconfig, Some(one)).await?,
+        context(&kubeconfig, Some(other)).await?,
+    ])
 }
 
 /// What can't be seen, if anything.

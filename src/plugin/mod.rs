@@ -5,6 +5,8 @@ pub mod cli;
 mod confirm;
 pub mod connect;
 mod contexts;
+pub mod diff;
+pub mod disconnect;
 pub mod failover;
 pub mod hold;
 pub mod merge;

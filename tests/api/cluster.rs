@@ -33,6 +33,7 @@ pub const RECOVERER: &str = "recoverer";
 pub const APPLICANT: &str = "aminah";
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
+static MIRRORED: OnceCell<()> = OnceCell::const_new();
 
 /// The cluster of a context, as a user. `None`: the administrator.
 pub async fn client(context: &str, user: Option<&str>) -> Client {
@@ -56,10 +57,24 @@ pub async fn installed(user: Option<&str>) -> Client {
     client("pdsa1", user).await
 }
 
-async fn install() {
-    let client = client("pdsa1", None).await;
+/// The first cluster with everything installed, and the second one with the kinds that are mirrored and nothing else.
+pub async fn both() -> [Client; 2] {
+    let sites = [installed(None).await, client("pdsa2", None).await];
+    MIRRORED
+        .get_or_init(|| async {
+            let client = client("pdsa2", None).await;
+            define(&client, |kind| matches!(kind, "Agency" | "Mailbox")).await;
+        })
+        .await;
+    sites
+}
+
+async fn define(client: &Client, wanted: impl Fn(&str) -> bool) {
     for object in crds().unwrap().iter().flat_map(|file| &file.objects) {
-        put(&client, object).await.unwrap();
+        if !wanted(object["spec"]["names"]["kind"].as_str().unwrap()) {
+            continue;
+        }
+        put(client, object).await.unwrap();
         let api: Api<CustomResourceDefinition> = Api::all(client.clone());
         let name = object["metadata"]["name"].as_str().unwrap();
         let established = await_condition(api, name, conditions::is_crd_established());
@@ -68,6 +83,11 @@ async fn install() {
             .unwrap()
             .unwrap();
     }
+}
+
+async fn install() {
+    let client = client("pdsa1", None).await;
+    define(&client, |_| true).await;
     let wanted = Installation::new("pdsa1".parse().unwrap(), Vec::new(), &[]).unwrap();
     for object in installation(&wanted)
         .unwrap()
@@ -214,6 +234,20 @@ pub async fn remove(client: &Client, object: &Value) {
     let name = object["metadata"]["name"].as_str().unwrap();
     if api.get_opt(name).await.unwrap().is_some() {
         api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+}
+
+/// Lets an object go that finalizers hold, if it is there.
+pub async fn release(client: &Client, object: &Value) {
+    let free = json!({"metadata": {"finalizers": null}});
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let released = api(client, object)
+        .patch(name, &PatchParams::default(), &Patch::Merge(&free))
+        .await;
+    match released {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => panic!("{error}"),
     }
 }
 

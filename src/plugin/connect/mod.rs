@@ -1,5 +1,9 @@
 //! `kubectl govuc connect`: makes two sites know each other. May be repeated.
 
+mod check;
+mod observe;
+mod table;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
@@ -16,6 +20,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use self::{
+    check::{Check, Verdict},
+    table::table,
+};
 use super::{
     contexts::{self, Context},
     output::{self, Format},
@@ -30,6 +38,8 @@ use govuc_wire::names::SYSTEM_NAMESPACE;
 const MANAGER: &str = "govuc-connect";
 const POLL: Duration = Duration::from_secs(1);
 const ROOT_BYTES: usize = 32;
+/// Of the ConfigMap with the peer's.
+const PEER_CERTIFICATE: &str = "ca.crt";
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -48,8 +58,11 @@ pub struct Arguments {
 #[serde(rename_all = "camelCase")]
 struct Done {
     contexts: Vec<String>,
-    /// What became of the root secret.
-    root: Root,
+    /// What was looked at before anything was written.
+    checks: Vec<Check>,
+    /// What became of the root secret. Absent when nothing was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<Root>,
     /// In which clusters the other site's certificate was written.
     certificates_written: Vec<String>,
 }
@@ -67,9 +80,7 @@ enum Root {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Context(#[from] contexts::Error),
-    #[error("--contexts names {0} clusters; the service has two: write --contexts A,B")]
-    Count(usize),
+    Contexts(#[from] contexts::PairError),
     #[error("{a} and {b} are one cluster: name the two clusters of the two sites")]
     SameCluster { a: String, b: String },
     #[error(
@@ -81,12 +92,8 @@ pub enum Error {
          {SYSTEM_NAMESPACE} get pods"
     )]
     NoAuthority { context: String, seconds: u64 },
-    #[error(
-        "{a} and {b} have different root secrets: each was connected to another site before. Nothing was changed. Keep \
-         the one of the cluster that serves: delete the other's (kubectl -n {SYSTEM_NAMESPACE} delete secret \
-         {ROOT_SECRET}) and connect again"
-    )]
-    RootsDiffer { a: String, b: String },
+    #[error("nothing was changed: {}", .0.join("\n       "))]
+    Refused(Vec<String>),
     #[error("{context}: the root secret has {length} bytes, not {ROOT_BYTES}: delete it and connect again")]
     RootLength { context: String, length: usize },
     #[error("the system gives no random numbers")]
@@ -102,68 +109,87 @@ pub enum Error {
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
-    let clusters = contexts::open(&arguments.contexts).await?;
-    let [a, b] = clusters.as_slice() else {
-        return Err(Error::Count(clusters.len()));
-    };
-    if uid(a, "kube-system").await? == uid(b, "kube-system").await? {
+    let [a, b] = contexts::two(&arguments.contexts).await?;
+    if uid(&a, "kube-system").await? == uid(&b, "kube-system").await? {
         return Err(Error::SameCluster {
             a: a.label().to_owned(),
             b: b.label().to_owned(),
         });
     }
-    for cluster in [a, b] {
+    for cluster in [&a, &b] {
         if uid(cluster, SYSTEM_NAMESPACE).await?.is_none() {
             return Err(Error::NotInstalled {
                 context: cluster.label().to_owned(),
             });
         }
     }
-    // First what can be refused, then what is written.
-    let root = agree(a, b).await?;
-    let patience = Duration::from_secs(arguments.timeout);
+    let (one, other) = tokio::join!(observe::cluster(&a), observe::cluster(&b));
+    let mut done = Done {
+        contexts: arguments.contexts,
+        checks: check::all(&one, &other),
+        root: None,
+        certificates_written: Vec::new(),
+    };
+    let ended = connect(&a, &b, Duration::from_secs(arguments.timeout), &mut done).await;
+    let end = match (done.root, done.certificates_written.is_empty()) {
+        (Some(Root::Kept), true) => "\n\nthe sites were connected already; nothing was changed",
+        (Some(_), _) if ended.is_ok() => "\n\nthe sites are connected",
+        _ => "",
+    };
+    let text = format!("{}{end}", table(&done.checks));
+    output::print(arguments.output, &done, &text)?;
+    ended
+}
+
+/// First what can be refused, then what is written.
+async fn connect(a: &Context, b: &Context, patience: Duration, done: &mut Done) -> Result<(), Error> {
+    let labels = [a.label(), b.label()];
+    let roots = [root(a).await?, root(b).await?];
+    let has = [roots[0].is_some(), roots[1].is_some()];
+    done.checks.push(check::roots(labels, has, roots[0] == roots[1]));
+    let refused = done
+        .checks
+        .iter()
+        .filter(|check| check.result == Verdict::Refused);
+    let refused: Vec<String> = refused.map(|check| check.found.clone()).collect();
+    if !refused.is_empty() {
+        return Err(Error::Refused(refused));
+    }
     let of_a = authority(a, patience).await?;
     let of_b = authority(b, patience).await?;
-    let mut written = Vec::new();
-    for (cluster, certificate) in [(a, of_b), (b, of_a)] {
-        if introduce(cluster, &certificate).await? {
-            written.push(cluster.label().to_owned());
+    let trusts = [(a, &of_b), (b, &of_a)];
+    let mut known = [None, None];
+    for (known, (cluster, certificate)) in known.iter_mut().zip(trusts) {
+        *known = trusted(cluster).await?.map(|trusted| trusted == *certificate);
+    }
+    done.checks.push(check::authorities(labels, known));
+    done.root = Some(agree(a, b, roots).await?);
+    for ((cluster, certificate), known) in trusts.into_iter().zip(known) {
+        if known != Some(true) {
+            introduce(cluster, certificate).await?;
+            done.certificates_written.push(cluster.label().to_owned());
         }
     }
     for (from, to) in [(a, b), (b, a)] {
         tell_of_roles(from, to).await?;
     }
-    let done = Done {
-        contexts: arguments.contexts,
-        root,
-        certificates_written: written,
-    };
-    let text = match (root, done.certificates_written.is_empty()) {
-        (Root::Kept, true) => "the sites were connected already; nothing was changed",
-        _ => "the sites are connected",
-    };
-    output::print(arguments.output, &done, text)?;
     Ok(())
 }
 
 /// The same root secret in both clusters, made when neither has one.
-async fn agree(a: &Context, b: &Context) -> Result<Root, Error> {
-    let (of_a, of_b) = (root(a).await?, root(b).await?);
-    match (of_a, of_b) {
-        (Some(one), Some(two)) if one == two => Ok(Root::Kept),
-        (Some(_), Some(_)) => Err(Error::RootsDiffer {
-            a: a.label().to_owned(),
-            b: b.label().to_owned(),
-        }),
-        (Some(root), None) => {
+async fn agree(a: &Context, b: &Context, roots: [Option<Vec<u8>>; 2]) -> Result<Root, Error> {
+    match roots {
+        // Two that differ were refused.
+        [Some(_), Some(_)] => Ok(Root::Kept),
+        [Some(root), None] => {
             keep_root(b, root).await?;
             Ok(Root::Copied)
         }
-        (None, Some(root)) => {
+        [None, Some(root)] => {
             keep_root(a, root).await?;
             Ok(Root::Copied)
         }
-        (None, None) => {
+        [None, None] => {
             let mut root = vec![0; ROOT_BYTES];
             SystemRandom::new().fill(&mut root).map_err(|_| Error::NoRandom)?;
             keep_root(a, root.clone()).await?;
@@ -240,20 +266,28 @@ async fn authority(cluster: &Context, patience: Duration) -> Result<String, Erro
     }
 }
 
-/// Writes the peer's certificate, unless it is there; whether it did.
-async fn introduce(cluster: &Context, certificate: &str) -> Result<bool, Error> {
+/// The peer's certificate, as it was brought before.
+async fn trusted(cluster: &Context) -> Result<Option<String>, Error> {
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
-    let wanted = BTreeMap::from([("ca.crt".to_owned(), certificate.to_owned())]);
     let found = maps
         .get_opt(PEER_CONFIG_MAP)
         .await
         .map_err(api(cluster, "reading the peer's certificate"))?;
-    if found.and_then(|map| map.data).as_ref() == Some(&wanted) {
-        return Ok(false);
-    }
+    Ok(found.map(|map| {
+        let certificate = map.data.and_then(|mut data| data.remove(PEER_CERTIFICATE));
+        // A map without one trusts nobody, and is written anew as one of another site is.
+        certificate.unwrap_or_default()
+    }))
+}
+
+async fn introduce(cluster: &Context, certificate: &str) -> Result<(), Error> {
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let map = ConfigMap {
         metadata: metadata(PEER_CONFIG_MAP),
-        data: Some(wanted),
+        data: Some(BTreeMap::from([(
+            PEER_CERTIFICATE.to_owned(),
+            certificate.to_owned(),
+        )])),
         ..Default::default()
     };
     maps.patch(
@@ -264,7 +298,7 @@ async fn introduce(cluster: &Context, certificate: &str) -> Result<bool, Error> 
     .await
     .map_err(api(cluster, "writing the peer's certificate"))?;
     eprintln!("{}: the other site's certificate written", cluster.label());
-    Ok(true)
+    Ok(())
 }
 
 /// A cluster that was set up from nothing does not know that the etcd which holds roles is there already: its member must not

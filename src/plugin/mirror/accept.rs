@@ -1,14 +1,14 @@
-//! `kubectl govuc mirror`: what the mirror asks a person.
+//! `kubectl govuc mirror accept`: deletions that were held back.
 
 use std::collections::BTreeMap;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use govuc_wire::names::SYSTEM_NAMESPACE;
 use k8s_openapi::{api::core::v1::ConfigMap, jiff::Timestamp};
 use kube::{Api, api::PostParams};
 use serde::Serialize;
 
-use super::{
+use super::super::{
     contexts::{self, Context},
     output::{self, Format},
 };
@@ -18,21 +18,6 @@ const MANAGER: &str = "govuc-mirror-accept";
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Let deletions at the other site through that were stopped because they were many.
-    ///
-    /// For ten minutes as many are deleted here as were deleted there. Look first what that is: kubectl get
-    /// agencies,mailboxes -A -o wide shows the reason MassDeletion.
-    Accept(Accept),
-}
-
-#[derive(Args, Debug)]
-struct Accept {
     /// Contexts of kubeconfig, separated by commas: of the clusters that hold deletions back. The current one when left out.
     #[arg(long, visible_alias = "context", value_delimiter = ',')]
     contexts: Vec<String>,
@@ -71,8 +56,7 @@ pub enum Error {
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
-    let Command::Accept(accept) = arguments.command;
-    for context in contexts::open(&accept.contexts).await? {
+    for context in contexts::open(&arguments.contexts).await? {
         let accepted = accepted(&context).await?;
         let place = context.label();
         let text = match accepted
@@ -90,7 +74,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             context: context.name.clone(),
             accepted,
         };
-        output::print(accept.output, &done, &text)?;
+        output::print(arguments.output, &done, &text)?;
     }
     Ok(())
 }
