@@ -107,7 +107,7 @@ impl Word {
 
 impl Conditions {
     /// `previous` is what the object has, `generation` the one that is spoken of.
-    fn of(previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Self {
+    pub fn of(previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Self {
         Self {
             previous: previous.to_vec(),
             next: Vec::new(),

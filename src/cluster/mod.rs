@@ -240,6 +240,28 @@ impl Cluster {
         .await
     }
 
+    /// Merges `metadata` into that of an object that was seen, which it names by `uid` and `resourceVersion`; `false` if the object was
+    /// changed since, or is gone.
+    pub async fn amend<K>(&self, namespace: Option<&str>, name: &str, metadata: Value) -> Result<bool, Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let api = self.dynamic::<K>(namespace);
+        let params = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..Default::default()
+        };
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        self.write::<K, _>("amend", name, async {
+            match api.patch_metadata(name, &params, &patch).await {
+                Ok(_) => Ok(true),
+                Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
     /// Writes the status when it differs from `old`; whether it did.
     pub async fn apply_status<K, S>(&self, object: &K, old: Option<&S>, new: &S) -> Result<bool, Error>
     where
@@ -249,17 +271,27 @@ impl Cluster {
         if old == Some(new) {
             return Ok(false);
         }
-        let name = object.name_any();
-        let api = self.dynamic::<K>(object.meta().namespace.as_deref());
+        self.put_status::<K, S>(object.meta().namespace.as_deref(), &object.name_any(), new)
+            .await?;
+        Ok(true)
+    }
+
+    /// Writes the status of an object that is not at hand.
+    pub async fn put_status<K, S>(&self, namespace: Option<&str>, name: &str, new: &S) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = ()>,
+        S: Serialize,
+    {
+        let api = self.dynamic::<K>(namespace);
         let body = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "status": new});
         let params = PatchParams::apply(self.manager).force();
         self.write::<K, _>(
             "apply status",
-            &name,
-            api.patch_status(&name, &params, &Patch::Apply(&body)),
+            name,
+            api.patch_status(name, &params, &Patch::Apply(&body)),
         )
         .await?;
-        Ok(true)
+        Ok(())
     }
 
     /// Deletes the object; one that is gone is fine. What it owns goes with it.
@@ -277,22 +309,23 @@ impl Cluster {
         .await
     }
 
-    /// Deletes the object as it was read; `false` if it was changed since, or is another one of its name.
-    pub async fn delete_seen<K>(&self, object: &K) -> Result<bool, Error>
+    /// Deletes the object as it was seen; `false` if it was changed since, or is another one of its name.
+    pub async fn delete_seen<K>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+        seen: Preconditions,
+    ) -> Result<bool, Error>
     where
         K: Resource<DynamicType = ()>,
     {
-        let name = object.name_any();
-        let api = self.dynamic::<K>(object.meta().namespace.as_deref());
+        let api = self.dynamic::<K>(namespace);
         let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: object.uid(),
-                resource_version: object.resource_version(),
-            }),
+            preconditions: Some(seen),
             ..DeleteParams::background()
         };
-        self.write::<K, _>("delete", &name, async {
-            match api.delete(&name, &params).await {
+        self.write::<K, _>("delete", name, async {
+            match api.delete(name, &params).await {
                 Ok(_) => Ok(true),
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(true),
                 Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),

@@ -180,7 +180,8 @@ impl<K: Mirrored> Desk<K> {
             _ => true,
         };
         let seen = Seen {
-            is_absent: own.is_none(),
+            own: own.cloned(),
+            local,
             peer,
             spec: theirs.and_then(|theirs| theirs.spec.clone()),
             refused,

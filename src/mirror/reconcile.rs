@@ -1,17 +1,17 @@
-//! One object: decide by what is seen, look again at what is to be changed, change the own cluster, say so.
+//! One object: decide by what is seen, change it in the own cluster if it still is what was seen, say so.
 
 use std::{sync::Arc, time::Duration};
 
-use govuc_api::SCHEMA;
 use govuc_mirror::{Act, Agreement, Mark, Partner, Peer, Replica, Waiting, decide};
 use k8s_openapi::jiff::Timestamp;
-use kube::{ResourceExt, core::object::HasSpec};
+use kube::{ResourceExt, api::Preconditions, core::object::HasSpec};
+use serde_json::{Value, json};
 
 use super::{
     ANNOTATION, FINALIZER, Mirrored, Record, hash, kept,
     kind::Key,
     notes::{self, Braking},
-    record::replica,
+    seen::Own,
     sites::{Other, Sites},
     status::{self, Part, Words},
 };
@@ -25,10 +25,10 @@ const STOPPED: Duration = Duration::from_secs(60);
 const MET: Duration = Duration::from_millis(200);
 
 /// What was seen of an object before it is looked at.
-#[derive(Clone, Debug)]
 pub struct Seen<K: Mirrored> {
-    /// Nothing of its name was here.
-    pub is_absent: bool,
+    pub own: Option<Own>,
+    /// The same, as far as it was agreed with the cluster that is there now.
+    pub local: Option<Replica>,
     pub peer: Peer,
     /// The peer's, unless it was the same as here when it was seen.
     pub spec: Option<Arc<<K as HasSpec>::Spec>>,
@@ -77,46 +77,35 @@ struct Step<'a, K: Mirrored> {
     now: Timestamp,
 }
 
-/// Looks at one object, and does what is to be done about it.
+/// Does what is to be done about one object. Whatever it changes is changed only if the object is still the one that was seen.
 ///
 /// # Errors
 /// Something could not be read or written; whatever was written before stays, and the next look goes on from there.
 pub async fn reconcile<K: Mirrored>(key: &Key, seen: Seen<K>, sites: &Sites) -> Result<Next, Error> {
-    let object: Option<K> = match seen.is_absent {
-        // Should one have come meanwhile, then none is made.
-        true => None,
-        false => sites.cluster.read(key.namespace.as_deref(), &key.name).await?,
-    };
-    let other = seen.other.as_ref().map(|other| other.uid.as_str());
-    let local = object.as_ref().map(|object| replica(object, other, SCHEMA));
-    let act = decide(local.as_ref(), &seen.peer, sites.lead());
+    let act = decide(seen.local.as_ref(), &seen.peer, sites.lead());
     let step = Step {
         key,
         seen: &seen,
         sites,
         now: Timestamp::now(),
     };
-    let done = match (act, object, local) {
-        (Act::Create(agreed), None, _) => step.create(agreed).await,
-        (Act::Take { agreed, keep }, Some(object), _) => step.take(object, agreed, keep).await,
+    let done = match (act, &seen.own) {
+        (Act::Create(agreed), None) => step.create(agreed).await,
+        (Act::Take { agreed, keep }, Some(_)) => step.take(agreed, keep).await,
         (
             Act::Note {
                 agreed,
                 partner,
                 confirmed,
             },
-            Some(object),
-            _,
-        ) => step.note(object, agreed, partner, confirmed).await,
-        (Act::Forget, Some(object), _) => step.forget(object).await,
-        (Act::Delete, Some(object), _) => step.delete(object).await,
-        (Act::Release, Some(object), _) => step.release(object).await,
-        (act @ (Act::Nothing | Act::Wait(_)), Some(object), Some(local)) => {
-            step.settle(object, &local, &act).await
-        }
-        (Act::Wait(Waiting::PeerFollows | Waiting::PeerUnknown) | Act::Nothing, None, _) => Ok(Next::Settled),
-        // What was to be done was not done to what is there: the next look sees which.
-        _ => Ok(Next::After(OPEN)),
+            Some(own),
+        ) => step.note(own, agreed, partner, confirmed).await,
+        (Act::Forget, Some(own)) => step.annotate(own, Value::Null).await,
+        (Act::Delete, Some(own)) => step.delete(own).await,
+        (Act::Release, Some(own)) => step.release(own).await,
+        (act, Some(own)) => step.settle(own, &act).await,
+        // Nothing is here that could say anything, and it is looked at again when something is seen.
+        (_, None) => Ok(Next::Settled),
     };
     match done {
         Err(Error::Note(notes::Error::Met(_))) => Ok(Next::After(MET)),
@@ -162,10 +151,19 @@ impl<K: Mirrored> Step<'_, K> {
         };
         let mut object = K::made(&self.key.name, self.key.namespace.as_deref(), spec);
         carry(&mut object, &self.record(None, agreed, partner).await?);
+        // Should one have come meanwhile, then none is made.
         self.written(self.sites.cluster.replace(&object).await?)
     }
 
-    async fn take(&self, mut object: K, agreed: Agreement, keep: bool) -> Result<Next, Error> {
+    /// Of what is to be overruled all is read anew: it may have to be kept.
+    async fn take(&self, agreed: Agreement, keep: bool) -> Result<Next, Error> {
+        let namespace = self.key.namespace.as_deref();
+        let found = self.sites.cluster.read::<K>(namespace, &self.key.name).await?;
+        let seen = self.seen.own.as_ref().map(|own| own.version.as_str());
+        let Some(mut object) = found.filter(|object| object.meta().resource_version.as_deref() == seen)
+        else {
+            return Ok(Next::After(MET));
+        };
         let Some((spec, partner)) = self.theirs(&agreed).await? else {
             return Ok(Next::After(MET));
         };
@@ -184,8 +182,8 @@ impl<K: Mirrored> Step<'_, K> {
                     return Err(error.into());
                 };
                 // The other site reads it here, and tells its people.
-                let words = status::refused(&self.sites.peer_site, refusal);
-                self.tell(&object, Some(words)).await?;
+                self.tell(Some(status::refused(&self.sites.peer_site, refusal)))
+                    .await?;
                 Ok(Next::After(STOPPED))
             }
         }
@@ -193,7 +191,7 @@ impl<K: Mirrored> Step<'_, K> {
 
     async fn note(
         &self,
-        mut object: K,
+        own: &Own,
         agreed: Agreement,
         partner: Partner,
         confirmed: bool,
@@ -202,69 +200,100 @@ impl<K: Mirrored> Step<'_, K> {
             self.sites.notes.saw(&other.uid, mark).await?;
         }
         // A word about what was overruled lasts until something else is agreed on.
-        let kept = Record::of(&object)
-            .filter(|record| record.agreed == agreed)
-            .and_then(|record| record.kept);
+        let goes_on = own.replica.agreed.as_ref() == Some(&agreed);
         let record = Record {
             confirmed,
-            kept,
-            ..self.record(object.uid(), agreed, partner).await?
+            kept: own.kept.clone().filter(|_| goes_on),
+            ..self
+                .record(Some(own.replica.lineage.0.clone()), agreed, partner)
+                .await?
         };
-        carry(&mut object, &record);
-        self.written(self.sites.cluster.replace(&object).await?)
+        self.annotate(own, Value::String(record.text())).await
     }
 
-    async fn forget(&self, mut object: K) -> Result<Next, Error> {
-        object.annotations_mut().remove(ANNOTATION);
-        self.written(self.sites.cluster.replace(&object).await?)
+    async fn annotate(&self, own: &Own, record: Value) -> Result<Next, Error> {
+        let mut finalizers = own.finalizers.clone();
+        // The API server takes no new one on what was deleted.
+        if !own.is_held() && !own.replica.leaving {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        let change = json!({"annotations": {ANNOTATION: record}, "finalizers": finalizers});
+        self.amend(own, change).await
     }
 
-    async fn delete(&self, object: K) -> Result<Next, Error> {
+    async fn delete(&self, own: &Own) -> Result<Next, Error> {
         let braking = self.sites.notes.may_delete::<K>(self.seen.objects, self.now);
         match braking.await? {
-            Braking::Free => self.written(self.sites.cluster.delete_seen(&object).await?),
+            Braking::Free => {
+                let seen = Preconditions {
+                    uid: Some(own.replica.lineage.0.clone()),
+                    resource_version: Some(own.version.clone()),
+                };
+                let (namespace, name) = (self.key.namespace.as_deref(), &self.key.name);
+                let deleted = self.sites.cluster.delete_seen::<K>(namespace, name, seen);
+                self.written(deleted.await?)
+            }
             Braking::Stopped => {
-                self.tell(&object, Some(status::braked(&self.sites.peer_site)))
-                    .await?;
+                self.tell(Some(status::braked(&self.sites.peer_site))).await?;
                 Ok(Next::After(STOPPED))
             }
         }
     }
 
-    async fn release(&self, mut object: K) -> Result<Next, Error> {
-        if object.finalizers().iter().all(|held| held != FINALIZER) {
+    async fn release(&self, own: &Own) -> Result<Next, Error> {
+        if !own.is_held() {
             return Ok(Next::Settled);
         }
-        object.finalizers_mut().retain(|held| held != FINALIZER);
-        self.written(self.sites.cluster.replace(&object).await?)
+        let rest: Vec<&String> = own.finalizers.iter().filter(|held| *held != FINALIZER).collect();
+        self.amend(own, json!({"finalizers": rest})).await
     }
 
     /// Nothing is to be changed. What the mirror has seen is held all the same, and people are told.
-    async fn settle(&self, mut object: K, local: &Replica, act: &Act) -> Result<Next, Error> {
-        if local.leaving {
+    async fn settle(&self, own: &Own, act: &Act) -> Result<Next, Error> {
+        if own.replica.leaving {
             return Ok(Next::Settled);
         }
-        let held = object.finalizers().iter().any(|held| held == FINALIZER);
-        if !held && self.seen.other.is_some() {
-            object.finalizers_mut().push(FINALIZER.to_owned());
-            return self.written(self.sites.cluster.replace(&object).await?);
+        if !own.is_held() && self.seen.other.is_some() {
+            let finalizers: Vec<&str> = own
+                .finalizers
+                .iter()
+                .map(String::as_str)
+                .chain([FINALIZER])
+                .collect();
+            return self.amend(own, json!({"finalizers": finalizers})).await;
         }
-        let kept = Record::of(&object).and_then(|record| record.kept);
-        let refused = self.seen.refused.as_deref();
-        let words = status::words(local, act, kept.as_deref(), refused, &self.sites.peer_site);
-        self.tell(&object, words).await?;
+        if let Some(local) = &self.seen.local {
+            let (kept, refused) = (own.kept.as_deref(), self.seen.refused.as_deref());
+            self.tell(status::words(local, act, kept, refused, &self.sites.peer_site))
+                .await?;
+        }
         Ok(match act {
             Act::Wait(Waiting::NoLead | Waiting::PeerYields) => Next::After(OPEN),
             _ => Next::Settled,
         })
     }
 
-    async fn tell(&self, object: &K, words: Option<Words>) -> Result<(), Error> {
-        if let Some(words) = words {
-            let (old, new) = (Part::of(object), words.part(object, self.now));
-            self.sites.cluster.apply_status(object, Some(&old), &new).await?;
+    /// Says so of the object as it was seen, if that is news.
+    async fn tell(&self, words: Option<Words>) -> Result<(), Error> {
+        let (Some(words), Some(own)) = (words, &self.seen.own) else {
+            return Ok(());
+        };
+        let part = words.part(&own.part, own.replica.generation, self.now);
+        if part != own.part {
+            let (namespace, name) = (self.key.namespace.as_deref(), &self.key.name);
+            self.sites
+                .cluster
+                .put_status::<K, Part>(namespace, name, &part)
+                .await?;
         }
         Ok(())
+    }
+
+    async fn amend(&self, own: &Own, mut metadata: Value) -> Result<Next, Error> {
+        metadata["uid"] = json!(own.replica.lineage);
+        metadata["resourceVersion"] = json!(own.version);
+        let (namespace, name) = (self.key.namespace.as_deref(), &self.key.name);
+        self.written(self.sites.cluster.amend::<K>(namespace, name, metadata).await?)
     }
 
     /// The watch tells of what was written.

@@ -21,11 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Own {
     pub replica: Replica,
+    /// By which the API server knows whether it is still this.
+    pub version: String,
+    pub finalizers: Vec<String>,
     /// With which cluster it was agreed.
     cluster: Option<String>,
-    held: bool,
-    kept: Option<String>,
-    told: Told,
+    /// The Secret with what was here before.
+    pub kept: Option<String>,
+    /// What is said of it.
+    pub part: Part,
     changed: Instant,
 }
 
@@ -46,10 +50,11 @@ impl Own {
         let record = Record::of(object);
         Self {
             replica: replica(object, None, SCHEMA),
-            held: object.finalizers().iter().any(|held| held == FINALIZER),
+            version: object.resource_version().unwrap_or_default(),
+            finalizers: object.finalizers().to_vec(),
             kept: record.as_ref().and_then(|record| record.kept.clone()),
             cluster: record.map(|record| record.cluster),
-            told: Part::of(object).told(object),
+            part: Part::of(object),
             changed: Instant::now(),
         }
     }
@@ -65,6 +70,14 @@ impl Own {
         replica
     }
 
+    pub fn is_held(&self) -> bool {
+        self.finalizers.iter().any(|held| held == FINALIZER)
+    }
+
+    fn told(&self) -> Told {
+        self.part.told(self.replica.generation)
+    }
+
     /// Whether a look is worth its request when nothing is to be changed. `known`: the other cluster has been seen.
     pub fn has_more_to_say(
         &self,
@@ -75,34 +88,39 @@ impl Own {
         known: bool,
     ) -> bool {
         let words = status::words(local, act, self.kept.as_deref(), refused, peer);
-        !local.leaving && (known && !self.held || words.is_some_and(|words| words.told() != self.told))
+        !local.leaving && (known && !self.is_held() || words.is_some_and(|words| words.told() != self.told()))
     }
 
     /// Before a word is worth its write: mostly the other site has done the same by then. What is not held yet is held at once.
     pub fn patience(&self, act: &Act) -> Duration {
         match act {
-            Act::Wait(_) if self.held => PATIENCE.saturating_sub(self.changed.elapsed()),
+            Act::Wait(_) if self.is_held() => PATIENCE.saturating_sub(self.changed.elapsed()),
             _ => Duration::ZERO,
         }
     }
 
     /// Whether people read of it that it is the same at both sites.
     pub fn is_mirrored(&self) -> bool {
-        self.told.is_same()
+        self.told().is_same()
     }
 }
 
 impl PartialEq for Own {
-    /// When it changed is no news.
+    /// When it changed is no news, nor is what concerns only others.
     fn eq(&self, other: &Self) -> bool {
-        (&self.replica, &self.cluster, self.held, &self.kept, &self.told)
-            == (
-                &other.replica,
-                &other.cluster,
-                other.held,
-                &other.kept,
-                &other.told,
-            )
+        (
+            &self.replica,
+            &self.cluster,
+            self.is_held(),
+            &self.kept,
+            self.told(),
+        ) == (
+            &other.replica,
+            &other.cluster,
+            other.is_held(),
+            &other.kept,
+            other.told(),
+        )
     }
 }
 
@@ -115,7 +133,7 @@ impl<K: Mirrored> Theirs<K> {
             mark: Record::of(object)
                 .filter(|record| record.cluster == uid)
                 .and_then(|record| record.mark),
-            refused: status::refusal(object),
+            refused: status::refusal(Part::of(object)),
             spec: differs.then(|| Arc::new(HasSpec::spec(object).clone())),
             replica,
         }
@@ -132,14 +150,8 @@ impl<K: Mirrored> PartialEq for Theirs<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        conditions::begun,
-        mirror::{ANNOTATION, hash},
-    };
-    use govuc_api::{
-        Mailbox,
-        conditions::{reasons, types},
-    };
+    use crate::mirror::{ANNOTATION, hash};
+    use govuc_api::{Mailbox, conditions::reasons};
     use govuc_mirror::{Agreement, Lead, Lineage, Partner, Peer, Waiting, decide};
     use k8s_openapi::jiff::Timestamp;
 
@@ -187,11 +199,10 @@ mod tests {
         let local = own.replica.clone();
         let more = |own: &Own, act: Act| own.has_more_to_say(&local, &act, None, "pdsa2", true);
         assert!(more(&own, Act::Nothing), "it is not held yet");
-        own.held = true;
+        own.finalizers.push(FINALIZER.into());
         assert!(more(&own, Act::Nothing), "nobody was told");
-        own.told = status::words(&local, &Act::Nothing, None, None, "pdsa2")
-            .unwrap()
-            .told();
+        let words = status::words(&local, &Act::Nothing, None, None, "pdsa2").unwrap();
+        own.part = words.part(&own.part, local.generation, Timestamp::UNIX_EPOCH);
         assert!(!more(&own, Act::Nothing));
         // A line that is cut is no news of what both had agreed on.
         assert!(!more(&own, Act::Wait(Waiting::PeerUnknown)));
@@ -203,7 +214,7 @@ mod tests {
         let mut own = Own::of(&agreed("there"));
         let wait = Act::Wait(Waiting::PeerFollows);
         assert_eq!(own.patience(&wait), Duration::ZERO);
-        own.held = true;
+        own.finalizers.push(FINALIZER.into());
         assert!(own.patience(&wait) > PATIENCE / 2);
         assert_eq!(own.patience(&Act::Nothing), Duration::ZERO);
         own.changed -= PATIENCE;
@@ -232,8 +243,7 @@ mod tests {
         let words = status::refused("pdsa1", "spec: Invalid value");
         let now: Timestamp = "2026-11-27T00:00:00Z".parse().unwrap();
         let status = theirs.status.get_or_insert_default();
-        let said = begun(&agreed("here"), now).set(types::MIRRORED, words.mirrored);
-        status.conditions = said.finish();
+        status.conditions = words.part(&Part::default(), 1, now).conditions;
         let known = Theirs::of(&theirs, "here", SCHEMA, None);
         assert!(known.refused.as_ref().unwrap().contains("spec: Invalid value"));
         assert_ne!(known, quiet);

@@ -5,11 +5,10 @@
 use govuc_api::conditions::{reasons, types};
 use govuc_mirror::{Act, Replica, Waiting};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
-use kube::Resource;
 use serde::Serialize;
 
 use super::Mirrored;
-use crate::conditions::{Conditions, Status as _, Word, begun};
+use crate::conditions::{Conditions, Status as _, Word};
 
 /// Before the other site's name and what the API server said.
 const REFUSAL: &str = "the API server here does not take what was written at ";
@@ -109,8 +108,7 @@ pub fn refused(peer: &str, refusal: &str) -> Words {
 }
 
 /// What that said to the other site, if it is what is said last.
-pub fn refusal<K: Mirrored>(object: &K) -> Option<String> {
-    let part = Part::of(object);
+pub fn refusal(part: Part) -> Option<String> {
     let said = part
         .conditions
         .into_iter()
@@ -205,8 +203,10 @@ impl Words {
         }
     }
 
-    pub fn part<K: Mirrored>(self, object: &K, now: Timestamp) -> Part {
-        let conditions: Conditions = begun(object, now).set(types::MIRRORED, self.mirrored);
+    /// `previous` is what was said before, `generation` the one that is spoken of.
+    pub fn part(self, previous: &Part, generation: i64, now: Timestamp) -> Part {
+        let begun = Conditions::of(&previous.conditions, Some(generation), now);
+        let conditions = begun.set(types::MIRRORED, self.mirrored);
         let conditions = match self.diverged {
             Some(word) => conditions.set(types::DIVERGED, word),
             None => conditions,
@@ -229,13 +229,13 @@ impl Part {
     }
 
     /// What it says of this generation.
-    pub fn told(&self, object: &impl Resource) -> Told {
+    pub fn told(&self, generation: i64) -> Told {
         let reason = |type_| {
             let condition = self
                 .conditions
                 .iter()
                 .find(|condition| condition.type_ == type_)?;
-            (condition.observed_generation == object.meta().generation).then(|| condition.reason.clone())
+            (condition.observed_generation == Some(generation)).then(|| condition.reason.clone())
         };
         Told {
             mirrored: reason(types::MIRRORED).unwrap_or_default(),

@@ -193,11 +193,16 @@ impl State {
                 (StatusCode::OK, self.store(&path, object))
             }
             "PATCH" => {
+                // Only an apply makes what is not there.
+                if !query.contains("force=true") && !self.objects.contains_key(path) {
+                    return not_found();
+                }
+                if !self.is_as_seen(path, &body["metadata"]) {
+                    return failed(StatusCode::CONFLICT, "Conflict");
+                }
                 let mut object = self.objects.get(path).cloned().unwrap_or_else(|| json!({}));
-                let own_finalizers = query.contains("govuc-finalizer");
                 merge(&mut object, &body);
-                if own_finalizers
-                    && body["metadata"]["finalizers"] == json!([])
+                if object["metadata"]["finalizers"] == json!([])
                     && !object["metadata"]["deletionTimestamp"].is_null()
                 {
                     self.objects.remove(path);
@@ -335,7 +340,12 @@ fn merge(object: &mut Value, change: &Value) {
     match (object, change) {
         (Value::Object(object), Value::Object(change)) => {
             for (key, change) in change {
-                merge(object.entry(key).or_insert(Value::Null), change);
+                match change {
+                    Value::Null => {
+                        object.remove(key);
+                    }
+                    change => merge(object.entry(key).or_insert(Value::Null), change),
+                }
             }
         }
         (object, change) => *object = change.clone(),

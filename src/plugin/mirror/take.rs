@@ -5,7 +5,7 @@ use govuc_api::{Agency, Mailbox};
 use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{
     Api, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
     core::object::HasSpec,
 };
 use serde_json::json;
@@ -168,7 +168,15 @@ impl Take {
             }
             (Step::Delete, _, Some(other)) => {
                 let kept = self.keep(&other).await?;
-                let deleted = self.cluster(&self.other).delete_seen(&other).await;
+                let seen = Preconditions {
+                    uid: other.uid(),
+                    resource_version: other.resource_version(),
+                };
+                let namespace = other.namespace();
+                let cluster = self.cluster(&self.other);
+                let deleted = cluster
+                    .delete_seen::<K>(namespace.as_deref(), &other.name_any(), seen)
+                    .await;
                 self.done(&self.other, object, deleted)?;
                 Some(kept)
             }
