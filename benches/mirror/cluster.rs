@@ -26,7 +26,7 @@ pub const NAMESPACE: &str = "agency-kkr";
 /// As the mirror's own.
 const CONCURRENCY: usize = 16;
 const MANAGER: &str = "bench";
-const PERIOD: Duration = Duration::from_millis(20);
+const PERIOD: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1200);
 
 pub struct Cluster(Client);
@@ -44,7 +44,7 @@ pub fn name(number: usize) -> String {
 /// Both, with the kinds and the namespaces that are needed.
 pub async fn both() -> [Cluster; 2] {
     let [one, other] = SITES;
-    let clusters = [Cluster(client(one).await), Cluster(client(other).await)];
+    let clusters = [Cluster::of(one).await, Cluster::of(other).await];
     for cluster in &clusters {
         cluster.install().await;
     }
@@ -81,6 +81,10 @@ fn mailbox(number: usize) -> Value {
 }
 
 impl Cluster {
+    pub async fn of(site: &str) -> Self {
+        Self(client(site).await)
+    }
+
     async fn install(&self) {
         for object in crds().expect("manifests").iter().flat_map(|file| &file.objects) {
             self.put(object).await;

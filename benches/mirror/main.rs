@@ -6,13 +6,11 @@
 mod cluster;
 mod operator;
 
-use std::{
-    process::{Child, Command},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use kube::ResourceExt;
+use tokio::process::Child;
 
 use self::cluster::Cluster;
 
@@ -27,12 +25,18 @@ const QUIET: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() {
-    let argument = std::env::args().nth(1).unwrap_or_default();
-    if let Some(site) = cluster::SITES.into_iter().find(|site| *site == argument) {
-        return operator::run(site).await;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let set = std::env::var("GOVUC_BENCH_OBJECTS").ok();
+    let objects = set.map_or(OBJECTS, |text| text.parse().expect("a number"));
+    match words[..] {
+        ["operator", site] => operator::run(site).await,
+        ["fill", site] => println!("{}", Cluster::of(site).await.fill(objects).await.as_secs_f64()),
+        _ => bench(objects).await,
     }
-    let objects =
-        std::env::var("GOVUC_BENCH_OBJECTS").map_or(OBJECTS, |text| text.parse().expect("a number"));
+}
+
+async fn bench(objects: usize) {
     let [one, other] = cluster::both().await;
     let idle = Operators::start().settled().await;
     println!(
@@ -41,9 +45,9 @@ async fn main() {
     let mut shares = Vec::new();
     let mut after = None;
     for round in 1..=ROUNDS {
-        let bare = rate(objects, other.fill(objects).await);
+        let bare = rate(objects, filled(cluster::SITES[1]).await);
         other.empty().await;
-        one.fill(objects).await;
+        filled(cluster::SITES[0]).await;
         let operators = Operators::start();
         let before = (one.requests().await, other.requests().await);
         let begun = Instant::now();
@@ -113,6 +117,29 @@ fn rate(objects: usize, took: Duration) -> f64 {
     objects as f64 / took.as_secs_f64()
 }
 
+/// This program, on the processor of a site's cluster.
+fn at(site: &str) -> tokio::process::Command {
+    let program = std::env::current_exe().expect("this program");
+    let number = cluster::SITES
+        .iter()
+        .position(|name| *name == site)
+        .expect("a site");
+    let mut command = tokio::process::Command::new("taskset");
+    command
+        .arg("-c")
+        .arg(number.to_string())
+        .arg(program)
+        .kill_on_drop(true);
+    command
+}
+
+/// How long a bare client takes to apply all.
+async fn filled(site: &str) -> Duration {
+    let done = at(site).args(["fill", site]).output().await.expect("taskset");
+    let seconds = String::from_utf8(done.stdout).expect("a number");
+    Duration::from_secs_f64(seconds.trim().parse().expect("seconds"))
+}
+
 /// How long until neither cluster is written to any more.
 async fn quiet(clusters: [&Cluster; 2]) -> Duration {
     let begun = Instant::now();
@@ -152,10 +179,7 @@ struct Operators([Child; 2]);
 
 impl Operators {
     fn start() -> Self {
-        let program = std::env::current_exe().expect("this program");
-        let children =
-            cluster::SITES.map(|site| Command::new(&program).arg(site).spawn().expect("this program"));
-        Self(children)
+        Self(cluster::SITES.map(|site| at(site).args(["operator", site]).spawn().expect("taskset")))
     }
 
     /// Their memory when they have begun, and there is nothing to mirror.
@@ -167,7 +191,7 @@ impl Operators {
     /// Resident, in bytes.
     fn memory(&self) -> [u64; 2] {
         [0, 1].map(|at| {
-            let status = format!("/proc/{}/status", self.0[at].id());
+            let status = format!("/proc/{}/status", self.0[at].id().expect("it runs"));
             let status = std::fs::read_to_string(status).expect("it runs");
             let line = status
                 .lines()
@@ -176,14 +200,5 @@ impl Operators {
             let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
             kibibytes * 1024
         })
-    }
-}
-
-impl Drop for Operators {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }

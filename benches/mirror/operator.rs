@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::{SITES, client};
 
 /// Until it is killed.
-pub async fn run(site: &'static str) {
+pub async fn run(site: &str) {
     let peer = SITES.into_iter().find(|other| *other != site).expect("two sites");
     let own = client(site).await;
     let there = client(peer).await;

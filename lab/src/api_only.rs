@@ -19,7 +19,16 @@ use crate::site::{self, ControlPlane, MASTERS, Ports};
 /// etcd, API server, controller manager and scheduler of one cluster; they end with this value, and with this process.
 pub struct ApiOnly {
     cluster: ControlPlane,
+    processors: Processors,
     children: Vec<Child>,
+}
+
+/// What a cluster may use of this machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processors {
+    All,
+    /// One of its own, as two data centres share none: the first one's is the first.
+    One,
 }
 
 /// What the folders of pairs begin with; the process follows.
@@ -33,7 +42,12 @@ pub struct Pair {
 
 impl ApiOnly {
     /// Starts a cluster in `folder` and waits until its API server is ready.
-    pub async fn start(folder: &LabFolder, site: Site, kubernetes: &Path) -> anyhow::Result<ApiOnly> {
+    pub async fn start(
+        folder: &LabFolder,
+        site: Site,
+        kubernetes: &Path,
+        processors: Processors,
+    ) -> anyhow::Result<ApiOnly> {
         let cluster = ControlPlane {
             site,
             folder: folder.site(site),
@@ -51,6 +65,7 @@ impl ApiOnly {
         site::create_pki(&cluster)?;
         let mut started = ApiOnly {
             cluster,
+            processors,
             children: Vec::new(),
         };
         let first = started.cluster.first()?;
@@ -75,7 +90,15 @@ impl ApiOnly {
                     .context("log")
             };
             // The kernel ends them when this process is gone, however that came about.
-            let mut command = Command::new("setpriv");
+            let mut command = match self.processors {
+                Processors::All => Command::new("setpriv"),
+                Processors::One => {
+                    let mut command = Command::new("taskset");
+                    let processor = self.cluster.site.number() - 1;
+                    command.args(["-c", &processor.to_string(), "setpriv"]);
+                    command
+                }
+            };
             command
                 .args(["--pdeathsig", "KILL", "--"])
                 .arg(&daemon.program)
@@ -105,7 +128,7 @@ impl Drop for ApiOnly {
 
 impl Pair {
     /// Starts both clusters side by side.
-    pub async fn start() -> anyhow::Result<Pair> {
+    pub async fn start(processors: Processors) -> anyhow::Result<Pair> {
         let kubernetes = artifact::kubernetes()?;
         let start = Instant::now();
         let base = std::env::var_os("XDG_RUNTIME_DIR")
@@ -117,7 +140,7 @@ impl Pair {
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&base);
         let folder = folder.with_context(|| format!("a folder in {}", base.display()))?;
         let lab = LabFolder::new(folder.path().to_owned());
-        let both = Site::DATA_CENTRES.map(|site| ApiOnly::start(&lab, site, &kubernetes));
+        let both = Site::DATA_CENTRES.map(|site| ApiOnly::start(&lab, site, &kubernetes, processors));
         let clusters = futures::future::try_join_all(both).await?;
         let contexts: Result<Vec<_>, _> = clusters
             .iter()
@@ -147,7 +170,7 @@ impl Pair {
 
 /// Runs `command` with `KUBECONFIG` set to a pair that ends with it.
 pub async fn beside(command: &[String]) -> anyhow::Result<ExitStatus> {
-    let pair = Pair::start().await?;
+    let pair = Pair::start(Processors::All).await?;
     let [program, arguments @ ..] = command else {
         anyhow::bail!("no command")
     };
@@ -163,7 +186,7 @@ pub async fn beside(command: &[String]) -> anyhow::Result<ExitStatus> {
 
 /// Keeps a pair up until it is interrupted.
 pub async fn stay() -> anyhow::Result<()> {
-    let pair = Pair::start().await?;
+    let pair = Pair::start(Processors::All).await?;
     println!(
         "`export KUBECONFIG={}` for kubectl; Ctrl-C ends it",
         display(&pair.kubeconfig())

@@ -109,9 +109,17 @@ impl<K: Mirrored> Desk<K> {
         }
     }
 
+    /// What the other site's people wrote comes before what is only to be noted, held or said.
     fn schedule(&mut self, keys: impl IntoIterator<Item = Key>) {
         for key in keys {
-            self.due.after(key, Duration::ZERO);
+            let theirs = self.peer.get(&key).map(|theirs| &theirs.replica.spec);
+            match self.own.get(&key).map(|own| &own.replica) {
+                None if theirs.is_some() => self.due.first(key),
+                Some(own) if own.leaving || theirs.is_none_or(|theirs| *theirs != own.spec) => {
+                    self.due.first(key)
+                }
+                _ => self.due.after(key, Duration::ZERO),
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::Report;
-use crate::api_only::Pair;
+use crate::api_only::{Pair, Processors};
 use crate::artifact;
 use crate::cargo::{cargo, clean, repository};
 use crate::command;
@@ -52,7 +52,7 @@ pub fn leases() -> anyhow::Result<()> {
 /// What the mirror of the two clusters costs, into benches/mirror.md.
 pub async fn mirror() -> anyhow::Result<()> {
     let page = repository().join("benches/mirror.md");
-    let pair = Pair::start().await?;
+    let pair = Pair::start(Processors::One).await?;
     let mut bench = cargo(&["bench", "--quiet", "--package", "govuc", "--bench", "mirror"]);
     bench
         .env("KUBECONFIG", pair.kubeconfig())
@@ -64,10 +64,11 @@ pub async fn mirror() -> anyhow::Result<()> {
     print!("{table}");
     let text = format!(
         "# What it costs that two clusters have the same mailboxes\n\n\
-         `cargo lab bench mirror` writes this page: two API servers without nodes on one machine, and the mirror of each site as a process of\n\
-         its own, sixteen objects at a time. One cluster has 10 000 mailboxes, the other one none. Beside it, in the same run and against the same\n\
-         API server, a bare client that applies each of them once, sixteen at a time. Both sites' API servers, etcds and mirrors share the\n\
-         machine's processors, and the mirror's part is more than to make the object: both sites note what they agree on, and say so.\n\n{table}"
+         `cargo lab bench mirror` writes this page: two clusters without nodes on one machine, each with one processor of its own, on which\n\
+         are its etcd, its API server, and its site's mirror as a process of its own, sixteen objects at a time. One cluster has 10 000\n\
+         mailboxes, the other one none. Beside it, in the same run, a bare client that applies each of them once to the same API server, sixteen\n\
+         at a time, on the same processor. The mirror's part is more than to make the object: both sites hold it, note what they agree on, and\n\
+         say so.\n\n{table}"
     );
     fs::write(&page, text).with_context(|| page.display().to_string())
 }
@@ -80,7 +81,7 @@ pub async fn api(report: &mut Report) -> anyhow::Result<()> {
         report.note("api: compiles", Duration::ZERO, Err("see the messages above"));
         return Ok(());
     }
-    let pair = Pair::start().await?;
+    let pair = Pair::start(Processors::All).await?;
     let mut run = cargo(&["test", "--test", "api", "--no-fail-fast"]);
     run.env("KUBECONFIG", pair.kubeconfig())
         .env("GOVUC_API_KUBECONFIG", pair.kubeconfig());
