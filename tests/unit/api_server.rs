@@ -117,6 +117,12 @@ impl ApiServer {
         self.0.lock().unwrap().objects = backup;
     }
 
+    /// Another one whenever something has changed.
+    pub fn version(&self) -> (u64, usize) {
+        let state = self.0.lock().unwrap();
+        (state.version, state.objects.len())
+    }
+
     /// What was written since this was asked last.
     pub fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().writes)

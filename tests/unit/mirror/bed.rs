@@ -26,6 +26,10 @@ pub struct Bed {
     pub sites: [Site; 2],
     mirrors: [Arc<Sites>; 2],
     desks: [Desk<Mailbox>; 2],
+    /// By which each operator hears that the other one reads specs.
+    pub schema_of_the_other: u32,
+    /// How often each cluster was replaced by an empty one.
+    replaced: [u32; 2],
 }
 
 impl Bed {
@@ -35,20 +39,18 @@ impl Bed {
         let sites = [lead.other(), lead];
         let [other, lead] = sites;
         let sites = [lead, other];
-        for (at, peer) in [(0, "pdsa2"), (1, "pdsa1")] {
-            sites[at].connect(peer);
-            let context = &sites[at].context;
-            let (own, name) = (&context.certificate, context.site.as_str());
-            kept::joined(&context.cluster, own, name, Timestamp::now())
-                .await
-                .unwrap();
+        for (site, peer) in sites.iter().zip(["pdsa2", "pdsa1"]) {
+            connect(site, peer).await;
         }
-        let mirrors = [0, 1].map(|at| mirror(&sites, at));
+        let replaced = [0, 0];
+        let mirrors = [0, 1].map(|at| mirror(&sites, at, replaced));
         let desks = [0, 1].map(|at| Desk::new(mirrors[at].clone()));
         let bed = Self {
             sites,
             mirrors,
             desks,
+            schema_of_the_other: SCHEMA,
+            replaced,
         };
         for site in &bed.sites {
             site.server.writes();
@@ -58,8 +60,17 @@ impl Bed {
 
     /// The operator of a site is another process from now on.
     pub fn restart(&mut self, at: usize) {
-        self.mirrors[at] = mirror(&self.sites, at);
+        self.mirrors[at] = mirror(&self.sites, at, self.replaced);
         self.desks[at] = Desk::new(self.mirrors[at].clone());
+    }
+
+    /// The cluster of the site that follows is gone, and an empty one is connected in its place.
+    pub async fn replace(&mut self, at: usize) {
+        self.sites[at] = self.sites[1 - at].other();
+        connect(&self.sites[at], self.sites[1 - at].context.site.as_str()).await;
+        self.replaced[at] += 1;
+        self.restart(at);
+        self.restart(1 - at);
     }
 
     /// A person writes this size.
@@ -124,27 +135,31 @@ impl Bed {
         let heard = {
             let peer = &self.sites[1 - at];
             let mark = last_mark(peer.server.client()).await.unwrap();
-            let uid = uid(1 - at);
+            let uid = uid(1 - at, self.replaced);
+            let schema = self.schema_of_the_other;
             // Should it fail, what the peer has does not count yet.
             let Ok(restored) = self.mirrors[at].notes.heard(&uid, mark).await else {
                 return;
             };
             Heard {
-                other: Other { uid, schema: SCHEMA },
+                other: Other { uid, schema },
                 restored,
             }
         };
-        let own = list(&self.sites[at]);
-        let peer = list(&self.sites[1 - at]);
         let desk = &mut self.desks[at];
-        for event in own {
-            desk.see_own(event);
-        }
-        for event in peer {
+        for event in list(&self.sites[1 - at]) {
             let heard = matches!(event, Event::InitDone).then(|| heard.clone());
             desk.see_peer(event, heard);
         }
+        let mut seen = None;
         for _ in 0..STEPS {
+            let version = self.sites[at].server.version();
+            if seen != Some(version) {
+                list(&self.sites[at])
+                    .into_iter()
+                    .for_each(|event| desk.see_own(event));
+                seen = Some(version);
+            }
             let Ok(step) = timeout(WAIT, desk.next()).await else {
                 break;
             };
@@ -178,14 +193,27 @@ impl Bed {
     }
 }
 
-fn uid(at: usize) -> String {
-    format!("cluster-{at}")
+fn uid(at: usize, replaced: [u32; 2]) -> String {
+    format!("cluster-{at}-{}", replaced[at])
 }
 
-fn mirror(sites: &[Site; 2], at: usize) -> Arc<Sites> {
+async fn connect(site: &Site, peer: &str) {
+    site.connect(peer);
+    let (cluster, own) = (&site.context.cluster, &site.context.certificate);
+    kept::joined(cluster, own, site.context.site.as_str(), Timestamp::now())
+        .await
+        .unwrap();
+}
+
+fn mirror(sites: &[Site; 2], at: usize, replaced: [u32; 2]) -> Arc<Sites> {
     let (own, peer) = (&sites[at], &sites[1 - at]);
     let name = peer.context.site.to_string();
-    let mut mirror = Sites::new(own.context.clone(), own.cache::<Platform>(), name, uid(at));
+    let mut mirror = Sites::new(
+        own.context.clone(),
+        own.cache::<Platform>(),
+        name,
+        uid(at, replaced),
+    );
     mirror.peer = Cluster::new(peer.server.client(), Metrics::default());
     Arc::new(mirror)
 }

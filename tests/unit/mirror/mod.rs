@@ -3,6 +3,7 @@
 mod bed;
 
 use govuc::mirror::ANNOTATION;
+use govuc_api::SCHEMA;
 use kube::ResourceExt;
 use rstest::rstest;
 
@@ -149,6 +150,96 @@ async fn a_cluster_that_is_restored_from_a_backup_comes_up_to_the_other_one(#[ca
     bed.delete(at, "new00");
     bed.settle().await;
     assert_eq!(bed.get(1 - at, "new00"), None);
+}
+
+/// The same files at both sites, in a hundred orders, with looks, operators that begin anew and failures in between.
+#[tokio::test(start_paused = true)]
+async fn files_that_are_applied_at_both_sites_are_one_set_in_whichever_order() {
+    const FILES: [(&str, &str); 4] = [("ali", "1Gi"), ("kumar", "2Gi"), ("mei", "1Gi"), ("siti", "3Gi")];
+    for seed in 1..=100 {
+        let mut bed = Bed::new().await;
+        let mut chance = Chance(seed);
+        let mut left: Vec<(usize, usize)> = (0..2 * FILES.len()).map(|n| (n % 2, n / 2)).collect();
+        while !left.is_empty() {
+            let at = chance.below(2);
+            match chance.below(6) {
+                0 | 1 => {
+                    let (at, file) = left.swap_remove(chance.below(left.len()));
+                    bed.write(at, FILES[file].0, FILES[file].1);
+                }
+                2..=4 => bed.pass(at).await,
+                _ if chance.below(2) == 0 => bed.restart(at),
+                _ => bed.sites[at].server.fail_after(chance.below(3), Failure::After),
+            }
+        }
+        bed.settle().await;
+        assert_eq!(
+            (bed.sizes(0), bed.sizes(1)),
+            (sizes(&FILES), sizes(&FILES)),
+            "seed {seed}"
+        );
+        assert!(bed.kept(0).is_empty() && bed.kept(1).is_empty(), "seed {seed}");
+        assert_eq!(bed.settle().await, [0, 0], "seed {seed}");
+    }
+}
+
+/// Two versions of the operator side by side: nothing is mirrored, nothing is deleted, and all is when both have one.
+#[tokio::test(start_paused = true)]
+async fn operators_of_two_schemas_wait_for_each_other() {
+    let mut bed = Bed::new().await;
+    bed.write(0, "ali", "1Gi");
+    bed.settle().await;
+    bed.schema_of_the_other = SCHEMA + 1;
+    bed.write(0, "ali", "2Gi");
+    bed.write(0, "siti", "1Gi");
+    bed.write(1, "kumar", "1Gi");
+    bed.delete(1, "ali");
+    bed.settle().await;
+    let kept = [("ali", "2Gi"), ("siti", "1Gi")];
+    assert_eq!(
+        (bed.sizes(0), bed.sizes(1)),
+        (sizes(&kept), sizes(&[("kumar", "1Gi")]))
+    );
+    bed.schema_of_the_other = SCHEMA;
+    bed.settle().await;
+    // It was edited at one site and deleted at the other: a person decides.
+    assert_eq!(
+        bed.sizes(0),
+        sizes(&[("ali", "2Gi"), ("kumar", "1Gi"), ("siti", "1Gi")])
+    );
+    assert_eq!(bed.sizes(1), sizes(&[("kumar", "1Gi"), ("siti", "1Gi")]));
+    assert_eq!(bed.says(0, "ali"), "DeletedAtPeer, DeletedAtPeer");
+}
+
+/// The other cluster is gone, and an empty one is in its place.
+#[tokio::test(start_paused = true)]
+async fn an_empty_cluster_in_the_place_of_a_lost_one_gets_everything() {
+    let mut bed = Bed::new().await;
+    let names: Vec<String> = (0..15).map(|number| format!("name{number:02}")).collect();
+    for name in &names {
+        bed.write(1, name, "1Gi");
+    }
+    bed.settle().await;
+    let before = bed.sizes(0);
+    bed.replace(1).await;
+    assert!(bed.sizes(1).is_empty());
+    bed.settle().await;
+    assert_eq!((bed.sizes(0), bed.sizes(1)), (before.clone(), before));
+    bed.delete(1, "name00");
+    bed.settle().await;
+    assert_eq!(bed.get(0, "name00"), None);
+}
+
+/// The next of a sequence that looks like chance (xorshift), the same for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % bound
+    }
 }
 
 #[tokio::test(start_paused = true)]
