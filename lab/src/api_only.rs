@@ -1,9 +1,9 @@
 //! Two control planes without nodes, as an ordinary user on loopback: a real API server for tests, in seconds.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::artifact;
 use crate::kubeconfig;
+use crate::loopback::{Daemons, free_ports};
 use crate::machine::Daemon;
 use crate::network::Site;
 use crate::paths::LabFolder;
@@ -19,8 +20,7 @@ use crate::site::{self, ControlPlane, MASTERS, Ports};
 /// etcd, API server, controller manager and scheduler of one cluster; they end with this value, and with this process.
 pub struct ApiOnly {
     cluster: ControlPlane,
-    processors: Processors,
-    children: Vec<Child>,
+    daemons: Daemons,
 }
 
 /// What a cluster may use of this machine's.
@@ -56,17 +56,17 @@ impl ApiOnly {
             bind: Ipv4Addr::LOCALHOST,
             address: Ipv4Addr::LOCALHOST,
             aliases: Vec::new(),
-            ports: free_ports(site)?,
+            ports: ports(site)?,
             has_nodes: false,
         };
         for folder in cluster.folder.folders() {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         site::create_pki(&cluster)?;
+        let processor = (processors == Processors::One).then(|| site.number() - 1);
         let mut started = ApiOnly {
             cluster,
-            processors,
-            children: Vec::new(),
+            daemons: Daemons::on(processor),
         };
         let first = started.cluster.first()?;
         started.spawn(&first)?;
@@ -81,48 +81,9 @@ impl ApiOnly {
     }
 
     fn spawn(&mut self, daemons: &[Daemon]) -> anyhow::Result<()> {
-        for daemon in daemons {
-            let log = || {
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(&daemon.log)
-                    .context("log")
-            };
-            // The kernel ends them when this process is gone, however that came about.
-            let mut command = match self.processors {
-                Processors::All => Command::new("setpriv"),
-                Processors::One => {
-                    let mut command = Command::new("taskset");
-                    let processor = self.cluster.site.number() - 1;
-                    command.args(["-c", &processor.to_string(), "setpriv"]);
-                    command
-                }
-            };
-            command
-                .args(["--pdeathsig", "KILL", "--"])
-                .arg(&daemon.program)
-                .args(&daemon.arguments);
-            command
-                .env_clear()
-                .env("PATH", "/usr/bin:/bin")
-                .stdin(Stdio::null())
-                .stdout(log()?)
-                .stderr(log()?);
-            self.children
-                .push(command.spawn().context("setpriv; `apt-get install util-linux`")?);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for ApiOnly {
-    fn drop(&mut self) {
-        // The last started are the first to go, so that none complains that another is missing.
-        for child in self.children.iter_mut().rev() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        daemons
+            .iter()
+            .try_for_each(|daemon| self.daemons.spawn(daemon, &[]))
     }
 }
 
@@ -156,7 +117,12 @@ impl Pair {
 
     /// With the contexts `pdsa1` and `pdsa2`.
     pub fn kubeconfig(&self) -> PathBuf {
-        LabFolder::new(self.folder.path().to_owned()).kubeconfig()
+        self.folder().kubeconfig()
+    }
+
+    /// Where both keep what they write. It goes with them.
+    pub fn folder(&self) -> LabFolder {
+        LabFolder::new(self.folder.path().to_owned())
     }
 
     /// Ends both clusters and removes what they wrote.
@@ -218,20 +184,10 @@ fn remove_abandoned(base: &Path) {
     }
 }
 
-/// Five ports that nobody has: all are held until the last is known, so that none is given twice, and no site has those of
-/// another. They are below those at which connections begin (`ip_local_port_range`), or one could be taken before the program
-/// listens.
-fn free_ports(site: Site) -> anyhow::Result<Ports> {
+/// No site has a port of another.
+fn ports(site: Site) -> anyhow::Result<Ports> {
     let first = 5_000 * u16::from(site.number()) + (std::process::id() % 4_000) as u16;
-    let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
-    let held: Vec<TcpListener> = (first..first + 1_000).filter_map(listen).take(5).collect();
-    let ports: Vec<u16> = held
-        .iter()
-        .map(|held| Ok(held.local_addr()?.port()))
-        .collect::<std::io::Result<_>>()?;
-    let [etcd, etcd_peers, api, controller_manager, scheduler] = ports[..] else {
-        anyhow::bail!("five ports")
-    };
+    let [etcd, etcd_peers, api, controller_manager, scheduler] = free_ports(first)?;
     Ok(Ports {
         etcd,
         etcd_peers,

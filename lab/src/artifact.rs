@@ -22,6 +22,10 @@ pub enum Artifact {
     Cri,
     /// Process 1 of machines and pods.
     Pause,
+    /// Flux's source-controller and kustomize-controller with their kinds, and a server of git repositories.
+    Flux,
+    /// Argo CD's apply, diff and health in one program.
+    Argo,
 }
 
 /// Where the programs of every artifact are.
@@ -70,12 +74,23 @@ pub fn kubernetes() -> Result<PathBuf, Error> {
     Ok(built(Artifact::Kubernetes)?.join("kubernetes"))
 }
 
+/// The folder of `source-controller`, `kustomize-controller` and `git`; their kinds are in `crds/`.
+pub fn flux() -> Result<PathBuf, Error> {
+    built(Artifact::Flux)
+}
+
+pub fn argo() -> Result<PathBuf, Error> {
+    Ok(built(Artifact::Argo)?.join("argo"))
+}
+
 impl Artifact {
     fn name(self) -> &'static str {
         match self {
             Artifact::Kubernetes => "kubernetes",
             Artifact::Cri => "cri",
             Artifact::Pause => "pause",
+            Artifact::Flux => "flux",
+            Artifact::Argo => "argo",
         }
     }
 
@@ -85,6 +100,8 @@ impl Artifact {
             Artifact::Kubernetes => "about 6 minutes on 2 cores, once",
             Artifact::Cri => "about a minute, once",
             Artifact::Pause => "seconds",
+            Artifact::Flux => "about 5 minutes on 2 cores, once",
+            Artifact::Argo => "about 3 minutes on 2 cores, once",
         }
     }
 
@@ -113,6 +130,7 @@ impl Artifact {
                 .collect(),
             environment,
         };
+        let pure = |arguments: &[&str]| go(&[("CGO_ENABLED", "0")], arguments);
         match self {
             Artifact::Kubernetes => {
                 let package = "k8s.io/component-base/version";
@@ -121,10 +139,13 @@ impl Artifact {
                      -X {package}.gitTreeState=clean -X {package}.gitCommit={KUBERNETES_VERSION} \
                      -X {package}.buildDate=1970-01-01T00:00:00Z"
                 );
-                vec![go(
-                    &[("CGO_ENABLED", "0")],
-                    &["-ldflags", &flags, "-o", &format!("{out}/kubernetes"), "."],
-                )]
+                vec![pure(&[
+                    "-ldflags",
+                    &flags,
+                    "-o",
+                    &format!("{out}/kubernetes"),
+                    ".",
+                ])]
             }
             Artifact::Cri => {
                 let module = "github.com/containerd/containerd/v2";
@@ -146,11 +167,33 @@ impl Artifact {
                     &folder,
                     "github.com/opencontainers/runc",
                 ];
-                vec![
-                    go(&[("CGO_ENABLED", "0")], &containerd),
-                    go(&[("CGO_ENABLED", "1")], &runc),
-                ]
+                vec![pure(&containerd), go(&[("CGO_ENABLED", "1")], &runc)]
             }
+            Artifact::Flux => {
+                let controllers = ["source-controller", "kustomize-controller"];
+                let mut steps: Vec<Step> = controllers
+                    .into_iter()
+                    .map(|name| (name, format!("github.com/fluxcd/{name}")))
+                    .chain([("git", ".".to_owned())])
+                    .map(|(name, package)| {
+                        pure(&["-ldflags", "-s -w", "-o", &format!("{out}/{name}"), &package])
+                    })
+                    .collect();
+                // Modules keep the kinds beside their programs.
+                let copy = format!(
+                    "mkdir $0/crds && for name in {}; do \
+                     cp --no-preserve=mode \"$(go list -m -f '{{{{.Dir}}}}' github.com/fluxcd/$name)\"/config/crd/bases/*.yaml $0/crds || exit 1; \
+                     done",
+                    controllers.join(" ")
+                );
+                steps.push(Step {
+                    program: "sh",
+                    arguments: vec!["-c".to_owned(), copy, out.to_string()],
+                    environment: &[],
+                });
+                steps
+            }
+            Artifact::Argo => vec![pure(&["-ldflags", "-s -w", "-o", &format!("{out}/argo"), "."])],
             Artifact::Pause => {
                 let source = Path::new(env!("CARGO_MANIFEST_DIR"))
                     .join("pause.rs")
@@ -311,9 +354,17 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_stable_and_each_artifact_has_its_own() {
-        let prints = [Artifact::Kubernetes, Artifact::Cri, Artifact::Pause].map(|a| fingerprint(a).unwrap());
-        assert_eq!(prints[0], fingerprint(Artifact::Kubernetes).unwrap());
-        assert!(prints[0] != prints[1] && prints[1] != prints[2]);
+        let all = [
+            Artifact::Kubernetes,
+            Artifact::Cri,
+            Artifact::Pause,
+            Artifact::Flux,
+            Artifact::Argo,
+        ];
+        let mut prints = all.map(|a| fingerprint(a).unwrap());
+        assert_eq!(prints, all.map(|a| fingerprint(a).unwrap()));
+        prints.sort();
+        assert!(prints.windows(2).all(|two| two[0] != two[1]));
     }
 
     #[test]

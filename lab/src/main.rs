@@ -14,6 +14,7 @@ mod host;
 mod images;
 mod kubeconfig;
 mod lab;
+mod loopback;
 mod machine;
 mod network;
 mod oci;

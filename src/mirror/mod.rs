@@ -15,6 +15,7 @@ mod due;
 pub mod kept;
 mod kind;
 mod notes;
+pub mod ownership;
 mod reconcile;
 mod record;
 mod run;

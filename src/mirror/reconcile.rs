@@ -11,6 +11,7 @@ use super::{
     ANNOTATION, FINALIZER, Mirrored, Record, hash, kept,
     kind::Key,
     notes::{self, Braking},
+    ownership,
     seen::Own,
     sites::{Other, Sites},
     status::{self, Part, Words},
@@ -132,6 +133,14 @@ impl<K: Mirrored> Step<'_, K> {
         Ok(same.map(|object| (HasSpec::spec(&object).clone(), replica.as_partner())))
     }
 
+    /// The own object, whole; none if it is no longer the one that was seen.
+    async fn still_seen(&self) -> Result<Option<K>, Error> {
+        let (namespace, name) = (self.key.namespace.as_deref(), &self.key.name);
+        let found = self.sites.cluster.read::<K>(namespace, name).await?;
+        let seen = self.seen.own.as_ref().map(|own| own.version.as_str());
+        Ok(found.filter(|object| object.meta().resource_version.as_deref() == seen))
+    }
+
     async fn record(&self, of: Option<String>, agreed: Agreement, partner: Partner) -> Result<Record, Error> {
         let other = self.seen.other.as_ref();
         Ok(Record {
@@ -217,7 +226,13 @@ impl<K: Mirrored> Step<'_, K> {
         if !own.is_held() && !own.replica.leaving {
             finalizers.push(FINALIZER.to_owned());
         }
-        let change = json!({"annotations": {ANNOTATION: record}, "finalizers": finalizers});
+        let mut change = json!({"annotations": {ANNOTATION: record}, "finalizers": finalizers});
+        if own.owned {
+            let Some(object) = self.still_seen().await? else {
+                return Ok(Next::After(MET));
+            };
+            change["managedFields"] = json!(ownership::given_up(object.managed_fields()));
+        }
         self.amend(own, change).await
     }
 

@@ -8,7 +8,7 @@ use kube::{ResourceExt, core::object::HasSpec};
 use tokio::time::Instant;
 
 use super::{
-    FINALIZER, Mirrored,
+    FINALIZER, Mirrored, ownership,
     record::{Record, replica},
     sites::Other,
     status::{self, Part, Told},
@@ -30,6 +30,8 @@ pub struct Own {
     pub kept: Option<String>,
     /// What is said of it.
     pub part: Part,
+    /// The mirror owns fields of the spec, which it gives up with its next note.
+    pub owned: bool,
     changed: Instant,
 }
 
@@ -55,6 +57,7 @@ impl Own {
             kept: record.as_ref().and_then(|record| record.kept.clone()),
             cluster: record.map(|record| record.cluster),
             part: Part::of(object),
+            owned: ownership::is_the_mirrors(object),
             changed: Instant::now(),
         }
     }

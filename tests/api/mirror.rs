@@ -4,6 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use govuc::{
+    cluster::Cluster,
+    mirror::{MANAGER, ownership},
+    telemetry::Metrics,
+};
+use govuc_api::Mailbox;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+
 use crate::{
     cluster::{RECOVERER, api, installed, put, remove},
     plugin::{govuc, govuc_as, text},
@@ -86,4 +97,55 @@ async fn deletions_that_are_held_back_are_accepted_by_who_may_write_that() {
     let told = govuc(&[&accept[..], &["-o", "json"]].concat());
     let done: Value = serde_json::from_str(&text(&told.stdout)).unwrap();
     assert_eq!(done, json!({"context": "pdsa1", "accepted": {}}));
+}
+
+/// A pipeline that no longer names a field has it gone, also where the mirror has written it.
+#[tokio::test]
+async fn a_field_that_the_mirror_wrote_goes_when_a_pipeline_names_it_no_more() {
+    let admin = installed(None).await;
+    let mailboxes: Api<Mailbox> = Api::namespaced(admin.clone(), "agency-kkr");
+    let spec = json!({
+        "type": "Individual", "address": "owned@kkr.gov.my",
+        "individual": {"staffNumber": "KKR-OWNED", "name": "Ali", "grade": 44},
+    });
+    let applied = async |quota: Value| {
+        let mut spec = spec.clone();
+        if !quota.is_null() {
+            spec["quota"] = quota;
+        }
+        let object = json!({"apiVersion": "1govuc.gov.my/v1alpha1", "kind": "Mailbox", "metadata": {"name": "owned"}, "spec": spec});
+        let params = PatchParams::apply("kustomize-controller").force();
+        mailboxes
+            .patch("owned", &params, &Patch::Apply(object))
+            .await
+            .unwrap()
+    };
+    let _ = mailboxes.delete("owned", &Default::default()).await;
+    let mut mailbox = applied(json!({"size": "2Gi"})).await;
+    let cluster = Cluster::new(admin.clone(), Metrics::default()).writing_as(MANAGER);
+    // The other site's people have changed it, and the pipeline's source then says the same.
+    mailbox.spec.quota = serde_json::from_value(json!({"size": "3Gi"})).unwrap();
+    assert!(cluster.replace(&mailbox).await.unwrap());
+    let mailbox = applied(json!({"size": "3Gi"})).await;
+    assert!(ownership::is_the_mirrors(&mailbox));
+
+    let change = json!({
+        "uid": mailbox.uid(), "resourceVersion": mailbox.resource_version(),
+        "annotations": {"example.com/noted": "now"},
+        "managedFields": ownership::given_up(mailbox.managed_fields()),
+    });
+    let amended = cluster
+        .amend::<Mailbox>(Some("agency-kkr"), "owned", change)
+        .await;
+    assert!(amended.unwrap());
+    let mailbox = mailboxes.get("owned").await.unwrap();
+    assert!(
+        !ownership::is_the_mirrors(&mailbox),
+        "{:?}",
+        mailbox.managed_fields()
+    );
+    assert_eq!(mailbox.annotations()["example.com/noted"], "now");
+    let mailbox = applied(Value::Null).await;
+    assert_eq!(mailbox.spec.quota, None);
+    mailboxes.delete("owned", &Default::default()).await.unwrap();
 }

@@ -82,6 +82,16 @@ impl ApiServer {
         state.store(&path, value);
     }
 
+    /// Puts its finalizers, as a controller does.
+    pub fn put_finalizers<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        let meta = object.meta();
+        let path = path::<K>(meta.namespace.as_deref(), meta.name.as_deref().unwrap());
+        let mut state = self.0.lock().unwrap();
+        let mut value = state.objects[&path].clone();
+        value["metadata"]["finalizers"] = json!(meta.finalizers);
+        state.store(&path, value);
+    }
+
     pub fn get<K: Resource<DynamicType = ()> + DeserializeOwned>(
         &self,
         namespace: Option<&str>,

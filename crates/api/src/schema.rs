@@ -241,3 +241,9 @@ pub(crate) fn account_id(_: &mut SchemaGenerator) -> Schema {
         }],
     })
 }
+
+/// The status of an object that no operator has seen: without one kstatus, and so Flux, takes it for ready, and with the conditions
+/// of one operator alone too.
+pub(crate) fn unseen() -> serde_json::Value {
+    serde_json::json!({"observedGeneration": -1})
+}

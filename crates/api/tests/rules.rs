@@ -238,6 +238,20 @@ fn every_text_list_and_map_that_people_write_is_bounded() {
     assert!(unbounded.is_empty(), "{unbounded:#?}");
 }
 
+#[test]
+fn an_object_that_no_operator_has_seen_says_so() {
+    for crd in [Platform::crd(), Agency::crd(), Mailbox::crd(), MailStore::crd()] {
+        let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
+        let status = &schema["openAPIV3Schema"]["properties"]["status"];
+        assert_eq!(
+            status["default"],
+            json!({"observedGeneration": -1}),
+            "{}",
+            crd.spec.names.kind
+        );
+    }
+}
+
 fn find_unbounded(path: &str, schema: &Value, found: &mut Vec<String>) {
     match schema["type"].as_str() {
         // The API server takes a time in no more characters than a time has.

@@ -272,7 +272,7 @@ impl Service {
 }
 
 /// Builds the operator and the plugin for this machine, and gives the folder they are in.
-fn binaries(repository: &Path) -> anyhow::Result<PathBuf> {
+pub fn binaries(repository: &Path) -> anyhow::Result<PathBuf> {
     let status = cargo(&["build", "--quiet", "--package", "govuc", "--bins"])
         .status()
         .context("cargo")?;

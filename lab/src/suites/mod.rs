@@ -4,6 +4,7 @@ mod cargo;
 mod delivery;
 mod engines;
 mod faults;
+mod gitops;
 mod journal;
 mod lab;
 mod mail;
@@ -43,6 +44,8 @@ pub enum Suite {
     Mail,
     /// One set of agencies and mailboxes in two clusters: written at either, cut, changed at both, deleted
     Mirror,
+    /// Agencies and mailboxes by GitOps: Flux's controllers and Argo CD's packages beside two API servers; only when named
+    Gitops,
     /// What happens to mail in a fault, seen from outside: lines, sites, stores, the roles' etcd; only when named
     Faults,
 }
@@ -53,9 +56,9 @@ impl Suite {
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// The faults take longer than all the others together.
+    /// The faults take longer than all the others together; what gitops runs takes long to build.
     fn is_run_unasked(self) -> bool {
-        self != Suite::Faults
+        !matches!(self, Suite::Gitops | Suite::Faults)
     }
 
     /// Why it can't run here, if it can't.
@@ -117,7 +120,7 @@ pub async fn bench(bench: Bench) -> anyhow::Result<()> {
 pub struct Choice {
     #[arg(value_enum)]
     suites: Vec<Suite>,
-    /// Of the suites mail, mirror and faults, only checks whose names contain this
+    /// Of the suites mail, mirror, gitops and faults, only checks whose names contain this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Begin with the lab of the suite as the last run left it, and leave it: for whoever writes a check
@@ -129,11 +132,17 @@ impl Choice {
     /// # Errors
     /// What can't be chosen so, for the user.
     fn check(&self) -> anyhow::Result<()> {
-        let within = |suite: &Suite| matches!(suite, Suite::Mail | Suite::Mirror | Suite::Faults);
-        let narrowed = self.only.is_some() || self.keep;
+        let within = |more: &[Suite]| {
+            let known = [&[Suite::Mail, Suite::Mirror, Suite::Faults], more].concat();
+            !self.suites.is_empty() && self.suites.iter().all(|suite| known.contains(suite))
+        };
         anyhow::ensure!(
-            !narrowed || !self.suites.is_empty() && self.suites.iter().all(within),
-            "--only and --keep are of the suites mail, mirror and faults. Remedy: cargo lab test mail --only TEXT"
+            self.only.is_none() || within(&[Suite::Gitops]),
+            "--only is of the suites mail, mirror, gitops and faults. Remedy: cargo lab test mail --only TEXT"
+        );
+        anyhow::ensure!(
+            !self.keep || within(&[]),
+            "--keep is of the suites mail, mirror and faults. Remedy: cargo lab test mail --only TEXT --keep"
         );
         Ok(())
     }
@@ -170,6 +179,7 @@ pub async fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
             Suite::Engines => engines::run(&mut report)?,
             Suite::Mail => mail::run(&mut report, choice.keep).await?,
             Suite::Mirror => mirror::run(&mut report, choice.keep).await?,
+            Suite::Gitops => gitops::run(&mut report).await?,
             Suite::Faults => faults::run(&mut report, choice.keep).await?,
         }
     }

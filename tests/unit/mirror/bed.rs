@@ -28,6 +28,9 @@ pub struct Bed {
     desks: [Desk<Mailbox>; 2],
     /// By which each operator hears that the other one reads specs.
     pub schema_of_the_other: u32,
+    /// What each operator's watch of the other cluster has told, as long as it goes on.
+    watched: [Option<Vec<Mailbox>>; 2],
+    watches: bool,
     /// How often each cluster was replaced by an empty one.
     replaced: [u32; 2],
 }
@@ -50,6 +53,8 @@ impl Bed {
             mirrors,
             desks,
             schema_of_the_other: SCHEMA,
+            watched: [None, None],
+            watches: false,
             replaced,
         };
         for site in &bed.sites {
@@ -62,6 +67,7 @@ impl Bed {
     pub fn restart(&mut self, at: usize) {
         self.mirrors[at] = mirror(&self.sites, at, self.replaced);
         self.desks[at] = Desk::new(self.mirrors[at].clone());
+        self.break_watch(at);
     }
 
     /// The cluster of the site that follows is gone, and an empty one is connected in its place.
@@ -130,44 +136,85 @@ impl Bed {
         reasons.collect::<Vec<_>>().join(", ")
     }
 
-    /// Lists both clusters, and does what is due then.
+    /// From now on the other cluster is listed once, and then watched.
+    pub fn watch(&mut self) {
+        self.watches = true;
+    }
+
+    /// The watch of a site's operator breaks, and begins anew with a list.
+    pub fn break_watch(&mut self, at: usize) {
+        self.watched[at] = None;
+    }
+
+    /// Sees both clusters, and does what is due then.
     pub async fn pass(&mut self, at: usize) {
-        let heard = {
-            let peer = &self.sites[1 - at];
-            let mark = last_mark(peer.server.client()).await.unwrap();
-            let uid = uid(1 - at, self.replaced);
-            let schema = self.schema_of_the_other;
-            // Should it fail, what the peer has does not count yet.
-            let Ok(restored) = self.mirrors[at].notes.heard(&uid, mark).await else {
-                return;
-            };
-            Heard {
-                other: Other { uid, schema },
-                restored,
+        self.pass_beside(at, |_| ()).await;
+    }
+
+    /// With somebody who does something between what is seen and what is done.
+    pub async fn pass_beside(&mut self, at: usize, meanwhile: impl FnOnce(&Site)) {
+        let there = self.sites[1 - at].server.list::<Mailbox>();
+        let (events, heard) = match self.watched[at].take().filter(|_| self.watches) {
+            Some(before) => (changes(&before, &there), None),
+            None => {
+                let Some(heard) = self.ask(at).await else {
+                    // What the peer has does not count yet.
+                    return;
+                };
+                (listed(&there), Some(heard))
             }
         };
+        self.watched[at] = Some(there);
         let desk = &mut self.desks[at];
-        for event in list(&self.sites[1 - at]) {
-            let heard = matches!(event, Event::InitDone).then(|| heard.clone());
+        let own = self.sites[at].server.list::<Mailbox>();
+        let mut version = self.sites[at].server.version();
+        listed(&own).into_iter().for_each(|event| desk.see_own(event));
+        for event in events {
+            let heard = heard.clone().filter(|_| matches!(event, Event::InitDone));
             desk.see_peer(event, heard);
         }
-        let mut seen = None;
-        for _ in 0..STEPS {
-            let version = self.sites[at].server.version();
-            if seen != Some(version) {
-                list(&self.sites[at])
-                    .into_iter()
-                    .for_each(|event| desk.see_own(event));
-                seen = Some(version);
-            }
-            let Ok(step) = timeout(WAIT, desk.next()).await else {
+        meanwhile(&self.sites[at]);
+        for step in 0..STEPS {
+            let Ok(next) = timeout(WAIT, desk.next()).await else {
                 break;
             };
-            desk.carry_on(step);
+            desk.carry_on(next);
+            // The own watch is as quick, but for the first look.
+            let news = self.sites[at].server.version();
+            if step > 1 && version != news {
+                let own = self.sites[at].server.list::<Mailbox>();
+                listed(&own).into_iter().for_each(|event| desk.see_own(event));
+                version = news;
+            }
         }
         if desk.is_made_good() && self.mirrors[at].notes.made_good("mailbox").await.is_ok() {
             desk.made_good();
         }
+    }
+
+    /// A list of the other cluster that breaks off after its first object.
+    pub async fn pass_cut_short(&mut self, at: usize) {
+        let there = self.sites[1 - at].server.list::<Mailbox>();
+        let own = self.sites[at].server.list::<Mailbox>();
+        let desk = &mut self.desks[at];
+        listed(&own).into_iter().for_each(|event| desk.see_own(event));
+        let begun = listed(&there).into_iter().take(2);
+        begun.for_each(|event| desk.see_peer(event, None));
+        while let Ok(next) = timeout(WAIT, desk.next()).await {
+            desk.carry_on(next);
+        }
+    }
+
+    /// Who the other cluster is, as its operator says; none if that could not be written down.
+    async fn ask(&self, at: usize) -> Option<Heard> {
+        let uid = uid(1 - at, self.replaced);
+        let mark = last_mark(self.sites[1 - at].server.client()).await.unwrap();
+        let restored = self.mirrors[at].notes.heard(&uid, mark).await.ok()?;
+        let schema = self.schema_of_the_other;
+        Some(Heard {
+            other: Other { uid, schema },
+            restored,
+        })
     }
 
     /// Until neither writes any more. Returns how often each site's cluster was written to.
@@ -218,11 +265,21 @@ fn mirror(sites: &[Site; 2], at: usize, replaced: [u32; 2]) -> Arc<Sites> {
     Arc::new(mirror)
 }
 
-fn list(site: &Site) -> Vec<Event<Mailbox>> {
-    let all = site.server.list::<Mailbox>().into_iter().map(Event::InitApply);
+fn listed(all: &[Mailbox]) -> Vec<Event<Mailbox>> {
+    let all = all.iter().cloned().map(Event::InitApply);
     [Event::Init]
         .into_iter()
         .chain(all)
         .chain([Event::InitDone])
         .collect()
+}
+
+fn changes(before: &[Mailbox], now: &[Mailbox]) -> Vec<Event<Mailbox>> {
+    let is_there = |old: &&Mailbox| now.iter().any(|new| new.name_any() == old.name_any());
+    let gone = before
+        .iter()
+        .filter(|old| !is_there(old))
+        .cloned()
+        .map(Event::Delete);
+    now.iter().cloned().map(Event::Apply).chain(gone).collect()
 }

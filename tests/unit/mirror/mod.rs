@@ -2,7 +2,7 @@
 
 mod bed;
 
-use govuc::mirror::ANNOTATION;
+use govuc::mirror::{ANNOTATION, FINALIZER};
 use govuc_api::SCHEMA;
 use kube::ResourceExt;
 use rstest::rstest;
@@ -123,6 +123,7 @@ async fn what_a_replace_drops_is_known_from_the_other_site() {
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_is_restored_from_a_backup_comes_up_to_the_other_one(#[case] at: usize) {
     let mut bed = Bed::new().await;
+    bed.watch();
     for name in ["ali", "siti", "kumar"] {
         bed.write(at, name, "1Gi");
     }
@@ -141,6 +142,7 @@ async fn a_cluster_that_is_restored_from_a_backup_comes_up_to_the_other_one(#[ca
     let before = (bed.sizes(0), bed.get(1 - at, "new00").unwrap().uid());
     bed.sites[at].server.restore(backup);
     bed.restart(at);
+    bed.break_watch(1 - at);
     assert_eq!(bed.sizes(at).len(), 3);
     bed.settle().await;
     assert_eq!((bed.sizes(0), bed.get(1 - at, "new00").unwrap().uid()), before);
@@ -228,6 +230,49 @@ async fn an_empty_cluster_in_the_place_of_a_lost_one_gets_everything() {
     bed.delete(1, "name00");
     bed.settle().await;
     assert_eq!(bed.get(0, "name00"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_list_that_breaks_off_did_not_have_is_not_deleted() {
+    let mut bed = Bed::new().await;
+    for name in ["ali", "kumar", "siti"] {
+        bed.write(0, name, "1Gi");
+    }
+    bed.settle().await;
+    bed.restart(0);
+    bed.pass_cut_short(0).await;
+    assert_eq!(bed.sizes(0).len(), 3);
+    assert_eq!(bed.sites[0].server.writes(), Vec::<String>::new());
+}
+
+/// The operator holds an object, and somebody else does so between its look and its write.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_wrote_meanwhile_stays() {
+    let mut bed = Bed::new().await;
+    bed.write(0, "ali", "1Gi");
+    let mut held = bed.get(0, "ali").unwrap();
+    held.finalizers_mut().push("example.com/backup".to_owned());
+    bed.pass_beside(0, |site| site.server.put_finalizers(&held)).await;
+    bed.settle().await;
+    let ali = bed.get(0, "ali").unwrap();
+    assert!(
+        ali.finalizers().iter().any(|held| held == "example.com/backup"),
+        "{:?}",
+        ali.finalizers()
+    );
+    assert_eq!(bed.says(0, "ali"), SAME);
+}
+
+/// Before anybody at the other site knows of it: what is deleted then must not be taken for new there.
+#[tokio::test(start_paused = true)]
+async fn what_is_seen_is_held_at_once_and_not_in_the_way_of_who_deletes_it() {
+    let mut bed = Bed::new().await;
+    bed.write(0, "ali", "1Gi");
+    bed.pass(0).await;
+    assert_eq!(bed.get(0, "ali").unwrap().finalizers(), [FINALIZER]);
+    bed.delete(0, "ali");
+    bed.settle().await;
+    assert_eq!((bed.get(0, "ali"), bed.get(1, "ali")), (None, None));
 }
 
 /// The next of a sequence that looks like chance (xorshift), the same for the same seed.
