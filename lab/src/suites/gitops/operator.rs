@@ -69,6 +69,7 @@ pub fn note(kubectl: &Kubectl, site: Site, object: &Object) -> anyhow::Result<()
     let mut seen = present(kubectl, site, object)?;
     carry(&mut seen);
     replace(kubectl, site, &seen)?;
+    give_up(kubectl, site, object)?;
     let finalizers = json!({
         "apiVersion": seen["apiVersion"], "kind": seen["kind"],
         "metadata": {"name": seen["metadata"]["name"], "namespace": seen["metadata"]["namespace"],
@@ -81,6 +82,29 @@ pub fn note(kubectl: &Kubectl, site: Site, object: &Object) -> anyhow::Result<()
         "observedGeneration": seen["metadata"]["generation"], "lastTransitionTime": TIME,
     }]});
     write_status(kubectl, site, &seen, "govuc-mirror", mirrored)
+}
+
+/// What it owns of the spec, as it does with its note.
+fn give_up(kubectl: &Kubectl, site: Site, object: &Object) -> anyhow::Result<()> {
+    let seen = present(kubectl, site, object)?;
+    let mut fields = seen["metadata"]["managedFields"].clone();
+    for entry in fields.as_array_mut().into_iter().flatten() {
+        if entry["manager"] == "govuc-mirror" {
+            entry["fieldsV1"]
+                .as_object_mut()
+                .map(|owned| owned.remove("f:spec"));
+        }
+    }
+    let change = json!({"metadata": {"managedFields": fields}}).to_string();
+    let how = [
+        "patch",
+        "--field-manager=govuc-mirror",
+        "--type=merge",
+        "-p",
+        &change,
+    ];
+    kubectl.run(site, &[&how[..], &object.words()].concat())?;
+    Ok(())
 }
 
 /// Makes an object that the other site has.
