@@ -92,7 +92,7 @@ impl<K: Mirrored> Desk<K> {
         let schema = self.other.as_ref().map_or(SCHEMA, |other| other.schema);
         let (own, uid) = (&self.own, &self.sites.uid);
         let mut highest = self.mark;
-        let news = self.peer.take(event, |object| {
+        let news = self.peer.take(event, |object, _| {
             let theirs = Theirs::of(object, uid, schema, own.get(&Key::of(object)));
             let mark = theirs.mark;
             highest = match (highest, mark) {

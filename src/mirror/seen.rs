@@ -48,9 +48,10 @@ pub struct Theirs<K: Mirrored> {
 }
 
 impl Own {
-    pub fn of<K: Mirrored>(object: &K) -> Self {
+    /// `before` is what was seen of it last.
+    pub fn of<K: Mirrored>(object: &K, before: Option<&Self>) -> Self {
         let record = Record::of(object);
-        Self {
+        let own = Self {
             replica: replica(object, None, SCHEMA),
             version: object.resource_version().unwrap_or_default(),
             finalizers: object.finalizers().to_vec(),
@@ -59,6 +60,14 @@ impl Own {
             part: Part::of(object),
             owned: ownership::is_the_mirrors(object),
             changed: Instant::now(),
+        };
+        match before {
+            // An event that changes nothing does not begin the wait anew.
+            Some(before) if *before == own => Self {
+                changed: before.changed,
+                ..own
+            },
+            _ => own,
         }
     }
 
@@ -184,7 +193,7 @@ mod tests {
 
     #[test]
     fn an_empty_cluster_in_the_place_of_a_lost_one_deletes_nothing() {
-        let own = Own::of(&agreed("lost"));
+        let own = Own::of(&agreed("lost"), None);
         let act = |uid: &str| {
             let other = Other {
                 uid: uid.into(),
@@ -198,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_held_and_has_told_all_costs_no_request() {
-        let mut own = Own::of(&agreed("there"));
+        let mut own = Own::of(&agreed("there"), None);
         let local = own.replica.clone();
         let more = |own: &Own, act: Act| own.has_more_to_say(&local, &act, None, "pdsa2", true);
         assert!(more(&own, Act::Nothing), "it is not held yet");
@@ -214,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_the_other_site_is_told_of_after_a_while_and_held_at_once() {
-        let mut own = Own::of(&agreed("there"));
+        let mut own = Own::of(&agreed("there"), None);
         let wait = Act::Wait(Waiting::PeerFollows);
         assert_eq!(own.patience(&wait), Duration::ZERO);
         own.finalizers.push(FINALIZER.into());
@@ -227,11 +236,11 @@ mod tests {
     #[test]
     fn of_the_other_sites_a_spec_is_remembered_as_long_as_it_is_another_one() {
         let theirs = agreed("here");
-        let same = Own::of(&agreed("there"));
+        let same = Own::of(&agreed("there"), None);
         assert_eq!(Theirs::of(&theirs, "here", SCHEMA, Some(&same)).spec, None);
         let mut other = agreed("there");
         other.spec.address = "b@kkr.gov.my".into();
-        let known = Theirs::of(&theirs, "here", SCHEMA, Some(&Own::of(&other)));
+        let known = Theirs::of(&theirs, "here", SCHEMA, Some(&Own::of(&other, None)));
         assert_eq!(known.spec.as_deref(), Some(&theirs.spec));
         assert!(Theirs::of(&theirs, "here", SCHEMA, None).spec.is_some());
         assert_eq!(known.mark, Some(Mark { count: 1, at: 1 }));
@@ -250,7 +259,7 @@ mod tests {
         let known = Theirs::of(&theirs, "here", SCHEMA, None);
         assert!(known.refused.as_ref().unwrap().contains("spec: Invalid value"));
         assert_ne!(known, quiet);
-        let own = Own::of(&agreed("there"));
+        let own = Own::of(&agreed("there"), None);
         let refused = known.refused.as_deref();
         let wait = Act::Wait(Waiting::PeerFollows);
         let told = status::words(&own.replica, &wait, None, refused, "pdsa2").unwrap();

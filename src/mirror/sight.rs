@@ -26,16 +26,22 @@ impl<T> Default for Sight<T> {
 }
 
 impl<T: PartialEq> Sight<T> {
-    /// Takes what the watch says, and returns what it was news of.
-    pub fn take<K: Mirrored>(&mut self, event: Event<K>, mut read: impl FnMut(&K) -> T) -> HashSet<Key> {
+    /// Takes what the watch says, and returns what it was news of. `read` has also what was seen of an object before: what is no news
+    /// is remembered all the same.
+    pub fn take<K: Mirrored>(
+        &mut self,
+        event: Event<K>,
+        mut read: impl FnMut(&K, Option<&T>) -> T,
+    ) -> HashSet<Key> {
         match event {
             Event::Init => {
                 self.list = Some(HashMap::new());
                 HashSet::new()
             }
             Event::InitApply(object) => {
-                let list = self.list.get_or_insert_default();
-                list.insert(Key::of(&object), read(&object));
+                let key = Key::of(&object);
+                let value = read(&object, self.seen.get(&key));
+                self.list.get_or_insert_default().insert(key, value);
                 HashSet::new()
             }
             Event::InitDone => {
@@ -49,12 +55,12 @@ impl<T: PartialEq> Sight<T> {
                     .collect()
             }
             Event::Apply(object) => {
-                let (key, value) = (Key::of(&object), read(&object));
-                if self.seen.get(&key) == Some(&value) {
-                    return HashSet::new();
-                }
+                let key = Key::of(&object);
+                let before = self.seen.get(&key);
+                let value = read(&object, before);
+                let is_news = before != Some(&value);
                 self.seen.insert(key.clone(), value);
-                HashSet::from([key])
+                is_news.then_some(key).into_iter().collect()
             }
             Event::Delete(object) => {
                 let key = Key::of(&object);
@@ -107,8 +113,39 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn grade(mailbox: &Mailbox) -> i32 {
+    fn grade(mailbox: &Mailbox, _: Option<&i32>) -> i32 {
         mailbox.spec.individual.as_ref().unwrap().grade
+    }
+
+    /// A grade, and how often it was seen.
+    #[derive(Debug)]
+    struct Counted(i32, usize);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+
+    fn counted(mailbox: &Mailbox, before: Option<&Counted>) -> Counted {
+        Counted(grade(mailbox, None), before.map_or(1, |before| before.1 + 1))
+    }
+
+    #[test]
+    fn what_is_no_news_is_remembered_all_the_same() {
+        let mut sight = Sight::default();
+        let key = Key::of(&mailbox("ali", 44));
+        let mut events = vec![Event::Init, Event::InitApply(mailbox("ali", 44)), Event::InitDone];
+        events.push(Event::Apply(mailbox("ali", 44)));
+        let news: usize = events
+            .into_iter()
+            .map(|event| sight.take(event, counted).len())
+            .sum();
+        assert_eq!((news, sight.get(&key).unwrap().1), (1, 2));
+        for event in [Event::Init, Event::InitApply(mailbox("ali", 44)), Event::InitDone] {
+            assert!(sight.take(event, counted).is_empty());
+        }
+        assert_eq!(sight.get(&key).unwrap().1, 3);
     }
 
     fn names(news: HashSet<Key>) -> BTreeSet<String> {

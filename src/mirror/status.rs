@@ -149,7 +149,7 @@ fn waits(local: &Replica, waiting: Waiting, peer: &str) -> Option<(Word, Option<
         Waiting::NoLead => {
             let text = format!(
                 "it was edited here and at {peer}, and as long as nobody leads it is open which stands. Remedy: write the same at both sites, \
-                 or wait for a lead"
+                 or say which: kubectl govuc mirror take; or wait for a lead"
             );
             (
                 Word::no(reasons::AWAITING_LEAD, text.clone()),
@@ -159,7 +159,7 @@ fn waits(local: &Replica, waiting: Waiting, peer: &str) -> Option<(Word, Option<
         Waiting::DeletedAtPeer => {
             let text = format!(
                 "it was deleted at {peer}, and is not what was agreed there: so it stays here until a person decides. Remedy: delete it here too, \
-                 or keep it: kubectl annotate it 1govuc.gov.my/mirror-"
+                 or have it made there again: kubectl govuc mirror take, from this site"
             );
             (
                 Word::no(reasons::DELETED_AT_PEER, text.clone()),

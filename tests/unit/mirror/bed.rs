@@ -30,6 +30,8 @@ pub struct Bed {
     pub schema_of_the_other: u32,
     /// What each operator's watch of the other cluster has told, as long as it goes on.
     watched: [Option<Vec<Mailbox>>; 2],
+    /// The same of its own cluster.
+    own: [Option<Vec<Mailbox>>; 2],
     watches: bool,
     /// How often each cluster was replaced by an empty one.
     replaced: [u32; 2],
@@ -54,6 +56,7 @@ impl Bed {
             desks,
             schema_of_the_other: SCHEMA,
             watched: [None, None],
+            own: [None, None],
             watches: false,
             replaced,
         };
@@ -68,6 +71,7 @@ impl Bed {
         self.mirrors[at] = mirror(&self.sites, at, self.replaced);
         self.desks[at] = Desk::new(self.mirrors[at].clone());
         self.break_watch(at);
+        self.own[at] = None;
     }
 
     /// The cluster of the site that follows is gone, and an empty one is connected in its place.
@@ -166,9 +170,14 @@ impl Bed {
         };
         self.watched[at] = Some(there);
         let desk = &mut self.desks[at];
-        let own = self.sites[at].server.list::<Mailbox>();
+        let mut own = self.sites[at].server.list::<Mailbox>();
         let mut version = self.sites[at].server.version();
-        listed(&own).into_iter().for_each(|event| desk.see_own(event));
+        match self.own[at].take().filter(|_| self.watches) {
+            Some(before) => changes(&before, &own),
+            None => listed(&own),
+        }
+        .into_iter()
+        .for_each(|event| desk.see_own(event));
         for event in events {
             let heard = heard.clone().filter(|_| matches!(event, Event::InitDone));
             desk.see_peer(event, heard);
@@ -182,11 +191,14 @@ impl Bed {
             // The own watch is as quick, but for the first look.
             let news = self.sites[at].server.version();
             if step > 1 && version != news {
-                let own = self.sites[at].server.list::<Mailbox>();
-                listed(&own).into_iter().for_each(|event| desk.see_own(event));
-                version = news;
+                let now = self.sites[at].server.list::<Mailbox>();
+                changes(&own, &now)
+                    .into_iter()
+                    .for_each(|event| desk.see_own(event));
+                (own, version) = (now, news);
             }
         }
+        self.own[at] = Some(own);
         if desk.is_made_good() && self.mirrors[at].notes.made_good("mailbox").await.is_ok() {
             desk.made_good();
         }

@@ -12,6 +12,25 @@ use crate::api_server::Failure;
 
 const SAME: &str = "SameAtBothSites";
 
+/// Somebody else's status is no news to the mirror, and its next write is of what is there then.
+#[tokio::test(start_paused = true)]
+async fn what_changes_beside_the_spec_is_not_in_the_way_of_an_edit() {
+    let mut bed = Bed::new().await;
+    bed.watch();
+    bed.write(0, "ali", "1Gi");
+    bed.settle().await;
+    for at in 0..2 {
+        let mut touched = bed.get(at, "ali").unwrap();
+        touched.finalizers_mut().push("example.com/backup".to_owned());
+        bed.sites[at].server.put_finalizers(&touched);
+    }
+    bed.settle().await;
+    bed.write(1, "ali", "2Gi");
+    bed.settle().await;
+    assert_eq!(bed.sizes(0), sizes(&[("ali", "2Gi")]));
+    assert_eq!(bed.says(0, "ali"), SAME);
+}
+
 /// What people do at both sites, a step at a time, with every kind of act in it.
 async fn story(bed: &mut Bed, step: usize) -> bool {
     match step {
