@@ -51,7 +51,7 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
                 drift::an_approval_is_no_drift,
                 drift::an_approval_by_kubectl_patch_stops_the_pipeline_until_it_is_given_anew,
                 drift::what_the_mirror_brought_first_is_taken_over_without_a_change,
-                drift::a_field_that_the_mirror_wrote_goes_when_it_goes_from_the_source,
+                drift::a_field_that_the_mirror_wrote_stays_when_it_goes_from_the_source,
                 prune::what_goes_from_the_source_is_deleted,
                 prune::a_deletion_that_the_mirror_holds_keeps_nobody_waiting,
                 sync::argo_takes_nothing_of_the_operators_for_drift,
