@@ -232,12 +232,17 @@ fn leaf_secret(metadata: ObjectMeta, leaf: &Leaf) -> Secret {
 }
 
 fn leaf(secret: &Secret) -> Option<Leaf> {
-    let data = secret.data.as_ref();
+    let [certificate, key, trusted] = texts(secret);
     Some(Leaf {
-        certificate: text(data, CERTIFICATE)?,
-        key: text(data, KEY)?,
-        trusted: text(data, TRUSTED)?,
+        certificate: certificate?,
+        key: key?,
+        trusted: trusted?,
     })
+}
+
+/// The certificate, the key and the trusted authorities of a Secret, as far as they are there.
+pub fn texts(secret: &Secret) -> [Option<String>; 3] {
+    [CERTIFICATE, KEY, TRUSTED].map(|key| text(secret.data.as_ref(), key))
 }
 
 fn bytes<const N: usize>(items: [(&str, &String); N]) -> BTreeMap<String, ByteString> {
