@@ -11,7 +11,8 @@ use k8s_openapi::{
 };
 
 use super::{
-    Authority, Decision, Error, Leaf, OwnCertificate, Pair, Root, Wanted, decide, end, renewal, trusted,
+    Authority, Decision, Error, Leaf, OwnCertificate, Pair, Reading, Root, Wanted, decide, end, renewal,
+    trusted,
 };
 use crate::{
     cluster::{self, Cluster},
@@ -64,6 +65,17 @@ pub enum Fault {
     Pki(#[from] Error),
     #[error("{object} has no {key} that is text")]
     Key { object: &'static str, key: &'static str },
+}
+
+impl Joined {
+    /// When the site's own authority ends, and when the peer's does: if that has several, the first of them.
+    pub fn ends(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let mut ends = Reading::all(&self.trusted)
+            .into_iter()
+            .flatten()
+            .map(|read| read.until);
+        (ends.next(), ends.min())
+    }
 }
 
 impl Label for Fault {

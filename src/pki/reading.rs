@@ -156,8 +156,8 @@ mod tests {
             Reading::of(authority.certificate()).unwrap()
         };
         let (old, new) = (
-            dated("a", "2026-11-24T00:00:00Z"),
-            dated("a", "2036-11-24T00:00:00Z"),
+            dated("a authority", "2026-11-24T00:00:00Z"),
+            dated("a authority", "2036-11-24T00:00:00Z"),
         );
         assert_ne!(old, new);
         assert!(old.is_one_with(&new));

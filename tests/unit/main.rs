@@ -5,6 +5,7 @@
 
 mod alerts;
 mod api_server;
+mod certificate_expiry;
 mod command_line;
 mod committed;
 mod crds;
