@@ -24,4 +24,5 @@ mod reconcile_agency;
 mod reconcile_mailbox;
 mod reconcile_platform;
 mod reconcile_store;
+mod rights;
 mod roles_formation;
