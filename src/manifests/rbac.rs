@@ -62,7 +62,7 @@ pub(super) fn roles() -> Vec<Granted> {
         name: OPERATOR,
         namespace: Some(namespace),
         whose: "The operator, where the parts of the service run.",
-        rights: part_rights(),
+        rights: part_rights(namespace),
     }));
     roles.extend(people::roles());
     roles
@@ -238,8 +238,8 @@ fn system_rights() -> Vec<Right> {
     ]
 }
 
-fn part_rights() -> Vec<Right> {
-    vec![
+fn part_rights(namespace: &str) -> Vec<Right> {
+    let mut rights = vec![
         right(
             "",
             &["secrets"],
@@ -259,14 +259,8 @@ fn part_rights() -> Vec<Right> {
             "A volume is made, and never changed or deleted by the operator: it has the mail.",
         ),
         right(
-            "",
-            &["pods"],
-            &["get"],
-            "Why this site's member of the roles' etcd did not start is read from its pod.",
-        ),
-        right(
             "apps",
-            &["statefulsets", "deployments"],
+            &["statefulsets"],
             &APPLY_AND_WATCH,
             "The parts themselves; that they become ready calls a reconcile.",
         ),
@@ -282,5 +276,22 @@ fn part_rights() -> Vec<Right> {
             &APPLY,
             "Who may talk to whom.",
         ),
-    ]
+    ];
+    let (verbs, why): (&[&str], _) = match namespace {
+        MTA_NAMESPACE => (
+            &["list", "watch"],
+            "No part here is a Deployment; both namespaces are watched for the same kinds.",
+        ),
+        _ => (&APPLY_AND_WATCH, "The parts without state."),
+    };
+    rights.push(right("apps", &["deployments"], verbs, why));
+    if namespace == MAIL_NAMESPACE {
+        rights.push(right(
+            "",
+            &["pods"],
+            &["get"],
+            "Why this site's member of the roles' etcd did not start is read from its pod.",
+        ));
+    }
+    rights
 }
