@@ -279,16 +279,13 @@ fn of_leaf(
     if !held.fits {
         row.problems.push(Problem::KeyDoesNotFit);
     }
-    let signer = trust.signer(place.signer);
-    match signer {
-        Some(signer) if leaf.is_signed_by(signer) => {
-            if other.is_some_and(|other| !other.takes(signer, place.signer)) {
-                row.problems.push(Problem::NotTrustedByPeer);
-            }
+    // What is wrong with the authority itself is told of it.
+    if let Some(signer) = trust.signer(place.signer) {
+        if !leaf.is_signed_by(signer) {
+            row.problems.push(Problem::OtherAuthority);
+        } else if other.is_some_and(|other| !other.takes(signer, place.signer)) {
+            row.problems.push(Problem::NotTrustedByPeer);
         }
-        Some(_) => row.problems.push(Problem::OtherAuthority),
-        // What is wrong with the authority is told of it.
-        None => {}
     }
     row
 }
