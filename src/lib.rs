@@ -12,6 +12,7 @@ pub mod conditions;
 pub mod controller;
 pub mod cyrus_admin;
 pub mod directory;
+pub mod expiry;
 pub mod lead;
 pub mod leader;
 pub mod mail_store;

@@ -252,6 +252,7 @@ fn peers(
             context.cluster.clone(),
             certificate.clone(),
             site.clone(),
+            context.metrics.expiry().clone(),
             stop.clone(),
         ),
     );

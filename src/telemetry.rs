@@ -14,13 +14,13 @@ use prometheus_client::{
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::lead::Lead;
+use crate::{expiry::Expiry, lead::Lead};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -40,6 +40,7 @@ pub struct Metrics {
     lead_known: Gauge,
     lead_term: Gauge,
     lead_changes: Counter,
+    expiry: Expiry,
     /// The site that led last, as far as is known.
     led: Arc<Mutex<Option<String>>>,
 }
@@ -133,7 +134,15 @@ impl Default for Metrics {
             "How often another site has come to lead",
             lead_changes.clone(),
         );
+        let expiry = Expiry::default();
+        registry.register_with_unit(
+            "certificate_expiry",
+            "When a certificate ends that the operator keeps or shows, in Unix time; of stores the first",
+            Unit::Seconds,
+            expiry.ends.clone(),
+        );
         Self {
+            expiry,
             lead,
             lead_known,
             lead_term,
@@ -178,6 +187,11 @@ impl Metrics {
             self.lead_changes.inc();
         }
         *led = Some(site.to_owned());
+    }
+
+    /// When certificates end.
+    pub fn expiry(&self) -> &Expiry {
+        &self.expiry
     }
 
     pub fn members(&self, present: usize) {

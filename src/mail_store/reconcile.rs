@@ -14,6 +14,7 @@ use kube::{
     Resource,
     runtime::{Controller, controller::Action, reflector::ObjectRef, watcher},
 };
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -36,6 +37,8 @@ use crate::{
 /// How soon is looked again at what no watch tells: what the guards say.
 const UNSETTLED: Duration = Duration::from_secs(3);
 const SETTLED: Duration = Duration::from_secs(30);
+/// How long a certificate may still be told of whose store is gone.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 /// While a store changes sides.
 const MOVING: Duration = Duration::from_millis(500);
 
@@ -65,6 +68,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let ours = watcher::Config::default().labels(&format!("{MANAGED_LABEL}={GOVUC}"));
     let controller = Controller::new(cluster.all::<MailStore>(), watcher::Config::default());
     let stores = controller.store();
+    let known = controller.store();
     let controller = controller
         .owns(
             cluster.namespaced::<StatefulSet>(names::MAIL_NAMESPACE),
@@ -91,7 +95,19 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             .map(|store| ObjectRef::new(store.as_str())),
     );
     let controller = controller.reconcile_all_on(context.office.changes().map(drop));
-    drive(controller, context, stop, reconcile).await;
+    // No watch calls a reconcile of what is gone.
+    let metrics = context.metrics.clone();
+    let forget = async {
+        loop {
+            time::sleep(FORGOTTEN).await;
+            let is_there = |store: &str| known.get(&ObjectRef::new(store)).is_some();
+            metrics.expiry().keep_stores(is_there);
+        }
+    };
+    tokio::select! {
+        () = drive(controller, context, stop, reconcile) => {}
+        () = forget => {}
+    }
 }
 
 /// One pass over a MailStore.
@@ -161,7 +177,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         Vec::new(),
         &joined.trusted,
     );
-    kept::ensure(
+    let kept = kept::ensure(
         cluster,
         &joined.authority,
         &store.part,
@@ -170,6 +186,7 @@ async fn make(object: &MailStore, context: &Context) -> Result<Stage, Error> {
         now,
     )
     .await?;
+    context.metrics.expiry().say_of_store(&store.part.name, kept.end);
     let session = pod::digest([pki::session_key(&joined.root)]);
     let name = &store.part.name;
     let planned = plan::of(&store, &installation, &image, &session)?;

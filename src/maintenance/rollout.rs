@@ -19,6 +19,8 @@ use crate::{
 
 /// On a controller of pods: when the certificate ends that its pods were started with last.
 const CERTIFICATE_ANNOTATION: &str = "1govuc.gov.my/certificate-ends";
+/// What of a part is to be another when its pods are to start with other files.
+pub const CONFIGURATION: &str = "configuration or certificate";
 /// What speaks of the pods that run, and not of the plan, while these stay.
 const OF_PODS: [&str; 2] = [TEMPLATE_ANNOTATION, CERTIFICATE_ANNOTATION];
 
@@ -122,7 +124,7 @@ fn change(live: &PodTemplateSpec, planned: &PodTemplateSpec) -> String {
         })
         .collect();
     if configuration(live) != configuration(planned) {
-        changes.push("configuration or certificate".to_owned());
+        changes.push(CONFIGURATION.to_owned());
     }
     if changes.is_empty() {
         changes.push("settings of the pod".to_owned());

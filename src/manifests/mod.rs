@@ -2,9 +2,11 @@
 
 mod admission;
 mod operator;
+mod permissions;
 mod rbac;
 mod reference;
 
+pub use permissions::page as permissions;
 pub use rbac::OPERATOR;
 
 use std::collections::BTreeMap;

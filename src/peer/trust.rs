@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cluster::Cluster,
     controller::chain,
+    expiry::{Expiry, Holder},
     names::SiteName,
     pki::{OwnCertificate, kept},
 };
@@ -21,11 +22,23 @@ pub async fn keep(
     cluster: Cluster,
     certificate: Arc<OwnCertificate>,
     site: SiteName,
+    expiry: Expiry,
     stop: CancellationToken,
 ) {
     let mut fails = false;
     loop {
         let renewed = kept::renewed(&cluster, &certificate, site.as_str(), Timestamp::now()).await;
+        match &renewed {
+            Ok(Some(joined)) => {
+                let (own, peer) = joined.ends();
+                expiry.say(Holder::Authority, own);
+                expiry.say(Holder::PeerAuthority, peer);
+            }
+            // What the peer's was is nobody's now; what this site's is stays as it was seen last.
+            Ok(None) => expiry.say(Holder::PeerAuthority, None),
+            Err(_) => {}
+        }
+        expiry.say(Holder::Operator, certificate.end());
         if let Err(error) = &renewed
             && !fails
         {

@@ -131,6 +131,7 @@ fn offset(now: Timestamp, seconds: i64) -> Result<OffsetDateTime, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pki::roles::tests::greets;
     use govuc_wire::tls::Material;
 
     fn now() -> Timestamp {
@@ -162,6 +163,24 @@ mod tests {
             "O=govuc, CN=directory.pdsa1.govuc.internal"
         );
         assert!(!certificate.is_ca());
+    }
+
+    /// Ten years on. TLS judges by the real clock, so it was made ten years ago.
+    #[tokio::test]
+    async fn an_authority_that_has_ended_still_signs_and_our_own_programs_go_by_its_key_alone() {
+        let now = Timestamp::now();
+        let begun = now.checked_sub((24 * (AUTHORITY_DAYS + 30)).hours()).unwrap();
+        let authority = Authority::from_pair(Authority::generate("pdsa1", begun).unwrap()).unwrap();
+        let material = |issued: Timestamp| {
+            let wanted = Wanted::part("mx", "pdsa1", "govuc-mta", Vec::new(), authority.certificate());
+            let leaf = authority.issue(&wanted, issued).unwrap();
+            Material::from_pem(&leaf.certificate, &leaf.key, &leaf.trusted).unwrap()
+        };
+        let (current, expired) = (material(now), material(begun));
+        let name = "mx-pdsa1.govuc-mta.svc";
+        assert!(greets(&current, name, &current).await);
+        assert!(!greets(&expired, name, &current).await);
+        assert!(!greets(&current, name, &expired).await);
     }
 
     #[test]

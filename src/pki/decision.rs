@@ -80,18 +80,18 @@ pub fn end(leaf: &Leaf) -> Option<Timestamp> {
     Timestamp::from_second(pem.parse_x509().ok()?.validity().not_after.timestamp()).ok()
 }
 
-fn due(certificate: &X509Certificate<'_>) -> i64 {
+pub(super) fn due(certificate: &X509Certificate<'_>) -> i64 {
     let validity = certificate.validity();
     let (from, to) = (validity.not_before.timestamp(), validity.not_after.timestamp());
     to - (to - from) / 3
 }
 
-fn belongs(certificate: &X509Certificate<'_>, key: &str) -> bool {
+pub(super) fn belongs(certificate: &X509Certificate<'_>, key: &str) -> bool {
     KeyPair::from_pem(key)
         .is_ok_and(|key| key.public_key_raw() == &*certificate.public_key().subject_public_key.data)
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+pub(super) fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };

@@ -11,7 +11,8 @@ use k8s_openapi::{
 };
 
 use super::{
-    Authority, Decision, Error, Leaf, OwnCertificate, Pair, Root, Wanted, decide, end, renewal, trusted,
+    Authority, Decision, Error, Leaf, OwnCertificate, Pair, Reading, Root, Wanted, decide, end, renewal,
+    trusted,
 };
 use crate::{
     cluster::{self, Cluster},
@@ -64,6 +65,17 @@ pub enum Fault {
     Pki(#[from] Error),
     #[error("{object} has no {key} that is text")]
     Key { object: &'static str, key: &'static str },
+}
+
+impl Joined {
+    /// When the site's own authority ends, and when the peer's does: if that has several, the first of them.
+    pub fn ends(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let mut ends = Reading::all(&self.trusted)
+            .into_iter()
+            .flatten()
+            .map(|read| read.until);
+        (ends.next(), ends.min())
+    }
 }
 
 impl Label for Fault {
@@ -232,12 +244,17 @@ fn leaf_secret(metadata: ObjectMeta, leaf: &Leaf) -> Secret {
 }
 
 fn leaf(secret: &Secret) -> Option<Leaf> {
-    let data = secret.data.as_ref();
+    let [certificate, key, trusted] = texts(secret);
     Some(Leaf {
-        certificate: text(data, CERTIFICATE)?,
-        key: text(data, KEY)?,
-        trusted: text(data, TRUSTED)?,
+        certificate: certificate?,
+        key: key?,
+        trusted: trusted?,
     })
+}
+
+/// The certificate, the key and the trusted authorities of a Secret, as far as they are there.
+pub fn texts(secret: &Secret) -> [Option<String>; 3] {
+    [CERTIFICATE, KEY, TRUSTED].map(|key| text(secret.data.as_ref(), key))
 }
 
 fn bytes<const N: usize>(items: [(&str, &String); N]) -> BTreeMap<String, ByteString> {

@@ -7,12 +7,14 @@ mod authority;
 mod decision;
 pub mod kept;
 mod own;
+mod reading;
 mod roles;
 mod root;
 
 pub use authority::{Authority, Pair};
 pub use decision::{Decision, Reason, decide, end, renewal};
 pub use own::OwnCertificate;
+pub use reading::Reading;
 pub use roles::{client, member, roles_authority, witness};
 pub use root::{Root, roles_token, session_key};
 

@@ -9,7 +9,7 @@ use govuc_wire::{
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{Authority, Decision, Error, Leaf, Wanted, decide};
+use super::{Authority, Decision, Error, Leaf, Wanted, decide, end};
 
 /// What the operator shows to the parts it talks to, and to the other site's operator. Empty until the authorities of both
 /// sites are there.
@@ -62,6 +62,12 @@ impl OwnCertificate {
     pub fn current(&self) -> Option<Arc<Material>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().map(|(_, material)| material.clone())
+    }
+
+    /// When it is good no longer; `None` while there is none.
+    pub fn end(&self) -> Option<Timestamp> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().and_then(|(leaf, _)| end(leaf))
     }
 
     /// Until `shown` is no longer the current one: because it was due, or because whom it trusts has changed.

@@ -76,7 +76,7 @@ fn of_member(site: &str, mut names: Vec<String>, trusted: &str) -> Wanted {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use govuc_wire::tls::Material;
     use rstest::rstest;
@@ -105,7 +105,7 @@ mod tests {
     }
 
     /// Whether a client gets a byte from a server that it knows by this name.
-    async fn greets(server: &Material, name: &str, client: &Material) -> bool {
+    pub async fn greets(server: &Material, name: &str, client: &Material) -> bool {
         let (near, far) = tokio::io::duplex(4096);
         let acceptor = TlsAcceptor::from(Arc::new(server.server(&[]).unwrap()));
         let connector = TlsConnector::from(Arc::new(client.client(&[]).unwrap()));

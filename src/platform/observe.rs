@@ -11,7 +11,9 @@ use super::{Installation, desired::SIGNATURES, plan};
 use crate::{
     cluster::{self, Cluster},
     controller::chain,
+    expiry::{Expiry, Holder},
     lead::Lead,
+    part::Role,
     pki::kept,
     roles,
 };
@@ -25,6 +27,24 @@ pub struct Certificates {
     pub ends: BTreeMap<String, Timestamp>,
     /// When the first of them is due.
     pub renewal: Option<Timestamp>,
+}
+
+impl Certificates {
+    /// Into the metric, with those of the roles' etcd: without a witness there are none.
+    pub fn tell(&self, roles: Option<&roles::certificates::Certificates>, expiry: &Expiry) {
+        for role in Role::SHARED {
+            expiry.say(Holder::Part(role), self.ends.get(role.label()).copied());
+        }
+        let none = [
+            Holder::RolesAuthority,
+            Holder::Part(Role::Roles),
+            Holder::RolesClient,
+        ]
+        .map(|of| (of, None));
+        for (holder, end) in roles.map_or(none, |roles| roles.ends) {
+            expiry.say(holder, end);
+        }
+    }
 }
 
 /// Has every shared part's certificate, issued anew where that is due.

@@ -140,6 +140,7 @@ async fn make(
         }
         None => None,
     };
+    certificates.tell(roles.as_ref(), context.metrics.expiry());
     let etcd = context.roles.current(cluster, installation).await?;
     context.office.stand_on(Ground {
         installation: installation.clone(),

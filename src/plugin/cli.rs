@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{approve, connect, diff, disconnect, failover, hold, merge, mirror, plan, switchover, witness};
+use super::{
+    approve, certificates, connect, diff, disconnect, failover, hold, merge, mirror, plan, switchover,
+    witness,
+};
 use crate::controller::chain;
 
 /// Decide on agencies, tell what is planned, decide where stores are served, connect the sites, and set up their witness.
@@ -17,6 +20,13 @@ pub struct Arguments {
 enum Command {
     /// Approve or reject an agency's application, or withdraw the decision, under your own name.
     Approve(approve::Arguments),
+    /// Show every certificate of the service: who signed it, when it ends, when it is renewed, and what is wrong with it.
+    ///
+    /// The exit code is 0 when none has expired or ends within 7 days, 1 when one has, or can't be read, and greater when the
+    /// clusters can't be asked. It takes `get` on secrets in govuc-system, govuc-mail and govuc-mta, on configmaps in govuc-system and
+    /// on platforms, and `list` on mailstores, which no role of the service has together. Kubernetes gives a Secret as a
+    /// whole: of a private key nothing is shown or kept, but whether it fits its certificate.
+    Certificates(certificates::Arguments),
     /// Make two sites know each other: one root secret in both, and each site's CA certificate in the other.
     ///
     /// First it checks whether the two fit: the operators' versions and sites, Platforms, clocks, networks, and what each has of
@@ -51,6 +61,8 @@ pub enum End {
     Done,
     /// Of `diff`: there are differences.
     Differs,
+    /// Of `certificates`: one has expired, is about to end, or can't be read.
+    Ending,
 }
 
 /// A command that was refused, or failed.
@@ -64,15 +76,18 @@ pub struct Failure {
 
 /// Refused or failed.
 const FAILED: u8 = 1;
-/// The same of `diff`, where 1 means that something differs.
-const NOT_COMPARED: u8 = 2;
+/// The same of `diff` and `certificates`, where 1 is what they have to say.
+const NOT_TOLD: u8 = 2;
 
 impl Arguments {
     /// # Errors
     /// What was refused, or failed.
     pub async fn run(self) -> Result<End, Failure> {
         let done = match self.command {
-            Command::Diff(arguments) => return compared(diff::run(arguments).await),
+            Command::Diff(arguments) => return told(diff::run(arguments).await, End::Differs),
+            Command::Certificates(arguments) => {
+                return told(certificates::run(arguments).await, End::Ending);
+            }
             Command::Approve(arguments) => approve::run(arguments).await.map_err(|error| chain(&error)),
             Command::Connect(arguments) => connect::run(arguments).await.map_err(|error| chain(&error)),
             Command::Disconnect(arguments) => disconnect::run(arguments).await.map_err(|error| chain(&error)),
@@ -94,13 +109,14 @@ impl Arguments {
     }
 }
 
-fn compared(differs: Result<bool, diff::Error>) -> Result<End, Failure> {
-    match differs {
-        Ok(true) => Ok(End::Differs),
+/// `found` is how a command ends that has found what a program asks it for.
+fn told(is_so: Result<bool, impl std::error::Error>, found: End) -> Result<End, Failure> {
+    match is_so {
+        Ok(true) => Ok(found),
         Ok(false) => Ok(End::Done),
         Err(error) => Err(Failure {
             message: chain(&error),
-            code: NOT_COMPARED,
+            code: NOT_TOLD,
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! What `kubectl govuc` does. People's writes: each has a field manager of its own, apart from the operator's.
 
 pub mod approve;
+pub mod certificates;
 pub mod cli;
 mod confirm;
 pub mod connect;
@@ -8,6 +9,7 @@ mod contexts;
 pub mod diff;
 pub mod disconnect;
 pub mod failover;
+mod hanging;
 pub mod hold;
 pub mod merge;
 pub mod mirror;

@@ -11,8 +11,9 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp
 use super::CLIENT_SECRET;
 use crate::{
     cluster::Cluster,
+    expiry::Holder,
     part::{Owner, Part, Role, common_labels},
-    pki::{self, Leaf, kept},
+    pki::{self, Leaf, Reading, kept},
     platform::Installation,
 };
 
@@ -27,6 +28,8 @@ pub struct Certificates {
     pub member: Arc<Material>,
     /// When the first of them is due.
     pub renewal: Option<Timestamp>,
+    /// When the authority's, the member's, and the first of the clients' end.
+    pub ends: [(Holder, Option<Timestamp>); 3],
 }
 
 /// Has every certificate of this site, issued anew where that is due.
@@ -45,14 +48,24 @@ pub async fn ensure(
     let wanted = pki::client(site, trusted);
     let own = kept::ensure_in(cluster, &authority, client(SYSTEM_NAMESPACE, owner), &wanted, now).await?;
     let mut renewals = vec![pki::renewal(&held), pki::renewal(&own)];
+    let mut ends = vec![pki::end(&own)];
     for namespace in CLIENTS {
         let leaf = kept::ensure_in(cluster, &authority, client(namespace, owner), &wanted, now).await?;
         renewals.push(pki::renewal(&leaf));
+        ends.push(pki::end(&leaf));
     }
     Ok(Certificates {
         client: material(&own)?,
         member: material(&held)?,
         renewal: renewals.into_iter().flatten().min(),
+        ends: [
+            (
+                Holder::RolesAuthority,
+                Reading::of(trusted).map(|read| read.until),
+            ),
+            (Holder::Part(Role::Roles), pki::end(&held)),
+            (Holder::RolesClient, ends.into_iter().flatten().min()),
+        ],
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod approval;
 mod bad_input;
+mod certificates;
 mod changes;
 mod cluster;
 mod connect;

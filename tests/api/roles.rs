@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::cluster::{example, installed, put};
+use crate::cluster::{client, example, installed, put, remove};
 
 static AGENCY: OnceCell<()> = OnceCell::const_new();
 const OPERATOR: &str = "system:serviceaccount:govuc-system:govuc";
@@ -21,25 +21,7 @@ async fn agency() -> Client {
     let client = installed(None).await;
     AGENCY
         .get_or_init(async || {
-            let mut agency = example("agencies/kkr.yaml");
-            agency["metadata"]["name"] = json!("roles");
-            let person = |name: &str| json!([{"kind": "User", "name": name}]);
-            agency["spec"]["administrators"] = json!({
-                "admins": person("admin-of-roles"), "ictManagers": person("ict-of-roles"),
-                "viewers": person("viewer-of-roles"), "auditors": person("auditor-of-roles"),
-            });
-            let kept = put(&client, &agency).await.unwrap();
-            let agency: Agency = serde_json::from_value(serde_json::to_value(kept).unwrap()).unwrap();
-            let objects = desired::objects(&Tenant::of(&agency).unwrap(), "50Gi");
-            put(&client, &value(&objects.namespace)).await.unwrap();
-            put(&client, &value(&objects.policy)).await.unwrap();
-            put(&client, &value(&objects.quota)).await.unwrap();
-            put(&client, &value(&objects.network_policy)).await.unwrap();
-            put(&client, &value(&objects.cluster_role)).await.unwrap();
-            put(&client, &value(&objects.cluster_role_binding)).await.unwrap();
-            for binding in &objects.role_bindings {
-                put(&client, &value(binding)).await.unwrap();
-            }
+            make(&client, &client, "roles").await;
             // The authorizer learns of a binding a moment after it was written.
             for _ in 0..100 {
                 if allowed(
@@ -59,6 +41,32 @@ async fn agency() -> Client {
         })
         .await;
     client
+}
+
+/// An agency of that name, whose objects `maker` makes.
+async fn make(admin: &Client, maker: &Client, name: &str) {
+    let mut agency = example("agencies/kkr.yaml");
+    agency["metadata"]["name"] = json!(name);
+    let person = |role: &str| json!([{"kind": "User", "name": format!("{role}-of-{name}")}]);
+    agency["spec"]["administrators"] = json!({
+        "admins": person("admin"), "ictManagers": person("ict"),
+        "viewers": person("viewer"), "auditors": person("auditor"),
+    });
+    let kept = put(admin, &agency).await.unwrap();
+    let agency: Agency = serde_json::from_value(serde_json::to_value(kept).unwrap()).unwrap();
+    let objects = desired::objects(&Tenant::of(&agency).unwrap(), "50Gi");
+    let mut all = vec![
+        value(&objects.namespace),
+        value(&objects.policy),
+        value(&objects.quota),
+        value(&objects.network_policy),
+        value(&objects.cluster_role),
+        value(&objects.cluster_role_binding),
+    ];
+    all.extend(objects.role_bindings.iter().map(value));
+    for object in all {
+        put(maker, &object).await.unwrap();
+    }
 }
 
 fn value<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Value {
@@ -171,9 +179,22 @@ async fn the_operator_mirrors(#[case] verb: &str, #[case] resource: &str) {
     assert!(allowed(&client, OPERATOR, verb, KINDS, resource, None).await);
 }
 
+#[tokio::test]
+async fn the_operator_makes_what_an_agency_needs_by_its_own_rights_and_takes_it_away() {
+    let admin = installed(None).await;
+    let operator = client("pdsa1", Some(OPERATOR)).await;
+    for _ in ["new", "there"] {
+        make(&admin, &operator, "rights").await;
+    }
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agency-rights"}});
+    remove(&operator, &namespace).await;
+}
+
 #[rstest]
 #[case::no_approval(OPERATOR, "approve", KINDS, "agencies")]
 #[case::no_platform_of_its_own(OPERATOR, "create", KINDS, "platforms")]
+#[case::no_change_of_the_platform(OPERATOR, "patch", KINDS, "platforms")]
+#[case::no_change_of_a_store(OPERATOR, "patch", KINDS, "mailstores")]
 #[case::no_end_of_a_store(OPERATOR, "delete", KINDS, "mailstores")]
 #[case::no_identity_of_another(OPERATOR, "impersonate", "", "users")]
 #[case::no_more_than_it_has(OPERATOR, "escalate", "rbac.authorization.k8s.io", "clusterroles")]

@@ -1,4 +1,5 @@
-//! An API server in memory: enough of it to see whether a reconcile converges, and what it writes.
+//! An API server in memory: enough of it to see whether a reconcile converges, what it writes, and that it may: who asks is the
+//! operator's account, and what its roles do not give is refused.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +11,8 @@ use http::{Method, Request, Response, StatusCode};
 use kube::{Client, Resource, client::Body};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use crate::rights;
 
 /// One cluster. Clones share it.
 #[derive(Clone, Default)]
@@ -23,6 +26,8 @@ struct State {
     /// What was written, as `METHOD path`.
     writes: Vec<String>,
     requests: usize,
+    /// What the operator's roles do not allow.
+    refused: Vec<String>,
     /// How many more writes go well, and how the next one fails.
     failure: Option<(usize, Failure)>,
 }
@@ -143,6 +148,11 @@ impl ApiServer {
         std::mem::take(&mut self.0.lock().unwrap().requests)
     }
 
+    /// What was asked for and the operator's roles do not allow, since this was asked last.
+    pub fn refused(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().refused)
+    }
+
     /// Every object of a kind.
     pub fn list<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
         let state = self.0.lock().unwrap();
@@ -159,6 +169,10 @@ impl ApiServer {
 impl State {
     fn answer(&mut self, method: &Method, path: &str, query: &str, body: &[u8]) -> (StatusCode, Value) {
         self.requests += 1;
+        if let Some(refusal) = rights::refusal(method, path, self.objects.contains_key(path)) {
+            self.refused.push(refusal.clone());
+            return failed_because(StatusCode::FORBIDDEN, "Forbidden", &refusal);
+        }
         if method != Method::GET {
             self.writes.push(format!("{method} {path}"));
         }
@@ -347,8 +361,12 @@ fn not_found() -> (StatusCode, Value) {
 }
 
 fn failed(code: StatusCode, reason: &str) -> (StatusCode, Value) {
+    failed_because(code, reason, reason)
+}
+
+fn failed_because(code: StatusCode, reason: &str, message: &str) -> (StatusCode, Value) {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason,
-        "code": code.as_u16(), "message": reason});
+        "code": code.as_u16(), "message": message});
     (code, status)
 }
 

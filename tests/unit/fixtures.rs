@@ -131,6 +131,15 @@ impl Site {
     }
 }
 
+/// Some requests are told of only when they succeed, so that a refusal would go unseen.
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.server.refused(), Vec::<String>::new());
+        }
+    }
+}
+
 /// A file of `examples/`.
 pub fn example<K: DeserializeOwned>(path: &str) -> K {
     let path = root().join("examples").join(path);

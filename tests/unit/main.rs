@@ -5,6 +5,7 @@
 
 mod alerts;
 mod api_server;
+mod certificate_expiry;
 mod command_line;
 mod committed;
 mod crds;
@@ -23,4 +24,5 @@ mod reconcile_agency;
 mod reconcile_mailbox;
 mod reconcile_platform;
 mod reconcile_store;
+mod rights;
 mod roles_formation;

@@ -1,5 +1,7 @@
 //! `manifests/` is what the installation says.
 
+use std::path::Path;
+
 use crate::committed;
 use govuc::manifests::{Installation, installation};
 
@@ -7,6 +9,14 @@ use govuc::manifests::{Installation, installation};
 fn the_committed_installation_is_what_the_operator_generates() {
     let wanted = Installation::new("pdsa1".parse().unwrap(), Vec::new(), &[]).unwrap();
     committed::compare("manifests", installation(&wanted).unwrap());
+}
+
+#[test]
+fn the_reference_tells_of_every_role_and_why_it_has_what_it_has() {
+    committed::compare_text(
+        Path::new("docs/reference/permissions.md"),
+        &govuc::manifests::permissions(),
+    );
 }
 
 #[test]

@@ -47,12 +47,15 @@ pub const USUAL_PORTS: Ports = Ports {
     scheduler: 10259,
 };
 
-/// Every write, who made it and to what, and nothing else: enough to count what a controller does.
+/// Every write, who made it and to what, and what the operator reads; nothing else: enough to count what a controller does, and
+/// to hold what the operator asks for against what it may.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Metadata
+  users: [\"system:serviceaccount:govuc-system:govuc\"]
 - level: Metadata
   verbs: [create, update, patch, delete, deletecollection]
 - level: None
@@ -140,7 +143,7 @@ impl ControlPlane {
                 self.folder.join("audit-policy.yaml").display()
             ),
             format!("--audit-log-path={}", self.folder.log("audit").display()),
-            "--audit-log-maxsize=100".to_owned(),
+            "--audit-log-maxsize=200".to_owned(),
             "--audit-log-maxbackup=1".to_owned(),
             "--profiling=false".to_owned(),
         ];

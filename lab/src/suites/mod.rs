@@ -11,6 +11,7 @@ mod mail;
 mod mirror;
 mod model;
 mod network_policy;
+mod permissions;
 mod report;
 
 use std::process::ExitCode;

@@ -1,8 +1,10 @@
 //! What was checked, as text of at most 100 columns: pure.
 
-use super::check::{Check, Subject, Verdict};
+use super::{
+    super::hanging::hanging,
+    check::{Check, Subject, Verdict},
+};
 
-const WIDTH: usize = 100;
 /// Of the first two columns.
 const INDENT: usize = 27;
 
@@ -10,7 +12,7 @@ pub fn table(checks: &[Check]) -> String {
     let mut lines = vec![format!("{:<14}{:<13}FOUND", "CHECK", "RESULT")];
     for check in checks {
         let head = format!("{:<14}{:<13}", subject(check.check), verdict(check.result));
-        lines.extend(hanging(&head, &check.found));
+        lines.extend(hanging(&head, INDENT, &check.found));
     }
     lines.join("\n")
 }
@@ -36,31 +38,9 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Words below each other behind the head. One that is too long stands alone.
-fn hanging(head: &str, text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = head.to_owned();
-    let mut columns = INDENT;
-    for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if columns > INDENT && columns + 1 + width > WIDTH {
-            lines.push(std::mem::replace(&mut line, " ".repeat(INDENT)));
-            columns = INDENT;
-        }
-        if columns > INDENT {
-            line.push(' ');
-            columns += 1;
-        }
-        line.push_str(word);
-        columns += width;
-    }
-    lines.push(line);
-    lines
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::hanging::WIDTH, *};
 
     #[test]
     fn a_check_is_a_row_that_goes_on_below_itself() {

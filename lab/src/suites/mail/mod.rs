@@ -18,7 +18,7 @@ mod wire;
 use std::time::Duration;
 
 use super::report::{Report, sentence};
-use super::{checks, populated};
+use super::{checks, permissions, populated};
 use crate::lab::LabName;
 use crate::network::Site;
 use crate::service::Service;
@@ -98,6 +98,16 @@ pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
                 fencing::higher_evidence_shuts_the_gate,
             ]
         );
+        // Last: of a whole run.
+        let whole = !report.is_narrowed();
+        report
+            .observe(
+                "the operator is refused nothing and has no right that it does not use",
+                permissions::the_operator_is_refused_nothing_and_has_no_right_that_it_does_not_use(
+                    &service, whole,
+                ),
+            )
+            .await;
     }
     if keep { Ok(()) } else { up::down(&name) }
 }

@@ -11,7 +11,7 @@ use crate::network::Site;
 use crate::service::Service;
 
 /// Whose writes count.
-const OPERATOR: &str = "system:serviceaccount:govuc-system:govuc";
+pub(in crate::suites) const OPERATOR: &str = "system:serviceaccount:govuc-system:govuc";
 
 /// What the changes of before still lead to, such as a used first password at the other site, comes within this.
 const SETTLING: Duration = Duration::from_secs(45);
