@@ -1,9 +1,11 @@
 //! The only code that writes to Kubernetes: a field manager for each purpose, one deadline, one metric, and no write that changes nothing.
 
 mod compare;
+mod error;
 mod watch;
 
 pub use compare::contains;
+pub use error::{Cause, Error};
 pub use watch::{follow, follow_without};
 
 use std::{fmt::Debug, future::Future, time::Duration};
@@ -18,6 +20,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use self::error::error;
 use crate::{part::pod::digest, telemetry::Metrics};
 
 /// Owns what the operator applies.
@@ -37,54 +40,6 @@ pub struct Cluster {
     client: Client,
     metrics: Metrics,
     manager: &'static str,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{verb} {kind} {name} failed")]
-pub struct Error {
-    verb: &'static str,
-    kind: String,
-    name: String,
-    #[source]
-    source: Cause,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum Cause {
-    #[error("the API server refused or did not answer")]
-    Api(#[source] Box<kube::Error>),
-    #[error("no answer within {} s", DEADLINE.as_secs())]
-    Deadline,
-    #[error("the object can't be written as JSON, or its answer can't be read")]
-    Json(#[from] serde_json::Error),
-}
-
-impl Error {
-    /// For metrics.
-    pub fn label(&self) -> &'static str {
-        match &self.source {
-            Cause::Api(_) => "api",
-            Cause::Deadline => "deadline",
-            Cause::Json(_) => "json",
-        }
-    }
-
-    /// What the API server said, if it does not take the object as it is: to try it again changes nothing.
-    pub fn refusal(&self) -> Option<&str> {
-        let Cause::Api(error) = &self.source else {
-            return None;
-        };
-        let kube::Error::Api(status) = &**error else {
-            return None;
-        };
-        let refused = status.is_invalid() || status.is_forbidden() || status.code == 400;
-        refused.then_some(&status.message)
-    }
-
-    /// The object, or the namespace it was to be in, is not there.
-    pub fn is_not_found(&self) -> bool {
-        matches!(&self.source, Cause::Api(error) if matches!(&**error, kube::Error::Api(status) if status.is_not_found()))
-    }
 }
 
 impl Cluster {
@@ -436,13 +391,4 @@ fn dynamic<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Result<Dyna
     value["apiVersion"] = json!(K::api_version(&()));
     value["kind"] = json!(K::kind(&()));
     Ok(serde_json::from_value(value)?)
-}
-
-fn error<K: Resource<DynamicType = ()>>(verb: &'static str, name: &str, source: Cause) -> Error {
-    Error {
-        verb,
-        kind: K::kind(&()).into_owned(),
-        name: name.to_owned(),
-        source,
-    }
 }
