@@ -99,13 +99,10 @@ pub async fn run(report: &mut Report, keep: bool) -> anyhow::Result<()> {
             ]
         );
         // Last: of a whole run.
-        let whole = !report.is_narrowed();
         report
             .observe(
-                "the operator is refused nothing and has no right that it does not use",
-                permissions::the_operator_is_refused_nothing_and_has_no_right_that_it_does_not_use(
-                    &service, whole,
-                ),
+                "the operator is refused nothing",
+                permissions::the_operator_is_refused_nothing(&service),
             )
             .await;
     }

@@ -55,6 +55,17 @@ fn a_refusal_is_told_unless_it_is_a_known_one_that_passes() {
 }
 
 #[test]
+fn an_api_server_that_has_just_begun_may_refuse_what_it_allows_later() {
+    let begun = || Request {
+        message: format!("agencies is forbidden: RBAC: [{NOT_READ}]"),
+        ..asked("list", "agencies", "", 403)
+    };
+    let later = asked("list", "agencies", "", 200);
+    assert_eq!(refused(&[begun(), later]), Vec::<String>::new());
+    assert_eq!(refused(&[begun()]).len(), 1);
+}
+
+#[test]
 fn a_right_is_used_by_what_went_well_where_it_holds() {
     let rights = of(
         Place::Namespace("govuc-mail".into()),
