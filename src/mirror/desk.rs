@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use govuc_api::SCHEMA;
-use govuc_mirror::{Act, Mark, Peer, decide};
+use govuc_mirror::{Act, Peer, decide};
 use kube::runtime::watcher::Event;
 
 use super::{
@@ -34,8 +34,6 @@ pub struct Desk<K: Mirrored> {
     other: Option<Other>,
     /// The other cluster was restored: what it lacks was not deleted.
     restored: bool,
-    /// The highest that was seen in the peer's objects.
-    mark: Option<Mark>,
     due: Due,
     running: FuturesUnordered<BoxFuture<'static, (Key, Result<Next, Error>)>>,
     busy: HashSet<Key>,
@@ -57,7 +55,6 @@ impl<K: Mirrored> Desk<K> {
             peer: Sight::default(),
             other: None,
             restored: false,
-            mark: None,
             due: Due::default(),
             running: FuturesUnordered::new(),
             busy: HashSet::new(),
@@ -91,17 +88,9 @@ impl<K: Mirrored> Desk<K> {
         }
         let schema = self.other.as_ref().map_or(SCHEMA, |other| other.schema);
         let (own, uid) = (&self.own, &self.sites.uid);
-        let mut highest = self.mark;
         let news = self.peer.take(event, |object, _| {
-            let theirs = Theirs::of(object, uid, schema, own.get(&Key::of(object)));
-            let mark = theirs.mark;
-            highest = match (highest, mark) {
-                (Some(highest), Some(mark)) if highest.count >= mark.count => Some(highest),
-                (highest, mark) => mark.or(highest),
-            };
-            theirs
+            Theirs::of(object, uid, schema, own.get(&Key::of(object)))
         });
-        self.mark = highest;
         self.schedule(news);
         if complete {
             // Also what is only here.
@@ -187,17 +176,19 @@ impl<K: Mirrored> Desk<K> {
             (Act::Nothing | Act::Wait(_), ..) => false,
             _ => true,
         };
+        let wait = own.map_or(Duration::ZERO, |own| own.patience(&act));
         let seen = Seen {
+            act,
             own: own.cloned(),
             local,
             peer,
             spec: theirs.and_then(|theirs| theirs.spec.clone()),
             refused,
             other: self.other.clone(),
-            mark: self.mark,
+            mark: theirs.and_then(|theirs| theirs.mark),
             objects: self.own.len(),
         };
-        is_needed.then(|| (seen, own.map_or(Duration::ZERO, |own| own.patience(&act))))
+        is_needed.then_some((seen, wait))
     }
 
     /// What comes next of itself: an object that is due, unless enough are looked at, or the end of a look.

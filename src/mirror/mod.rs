@@ -28,7 +28,7 @@ pub use brake::Brake;
 pub use desk::Desk;
 pub use kind::{KINDS, Mirrored};
 pub use notes::{BRAKE, last_mark};
-pub use record::{ANNOTATION, Record, hash, replica};
+pub use record::{ANNOTATION, Record, canonical, hash};
 pub use run::{one_kind, run};
 pub use sites::{Heard, Other, Sites};
 pub use status::strip;

@@ -110,13 +110,11 @@ impl Notes {
         {
             return Ok(own);
         }
-        let mut own = None;
-        self.change(&mut remembered, |marks| {
-            let next = marks.next(now.as_millisecond());
-            own = Some(next);
+        let next = |marks: &Marks| {
+            let own = Some(marks.next(now.as_millisecond()));
             Some(Marks { own, ..marks.clone() })
-        })
-        .await?;
+        };
+        let own = self.change(&mut remembered, next).await?.own;
         remembered.made = Some(Instant::now());
         own.ok_or(Error::Met(MARKS))
     }

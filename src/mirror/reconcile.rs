@@ -1,8 +1,8 @@
-//! One object: decide by what is seen, change it in the own cluster if it still is what was seen, say so.
+//! One object: change it in the own cluster as was decided, if it still is what was seen, and say so.
 
 use std::{sync::Arc, time::Duration};
 
-use govuc_mirror::{Act, Agreement, Mark, Partner, Peer, Replica, Waiting, decide};
+use govuc_mirror::{Act, Agreement, Mark, Partner, Peer, Replica, Waiting};
 use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt, api::Preconditions, core::object::HasSpec};
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ const MET: Duration = Duration::from_millis(200);
 
 /// What was seen of an object before it is looked at.
 pub struct Seen<K: Mirrored> {
+    /// What is to be done about it.
+    pub act: Act,
     pub own: Option<Own>,
     /// The same, as far as it was agreed with the cluster that is there now.
     pub local: Option<Replica>,
@@ -37,7 +39,7 @@ pub struct Seen<K: Mirrored> {
     pub refused: Option<String>,
     /// None: the other cluster has not been seen since the start.
     pub other: Option<Other>,
-    /// The other cluster's highest so far.
+    /// The other cluster's when it agreed on what it has.
     pub mark: Option<Mark>,
     /// How many objects of the kind there are here.
     pub objects: usize,
@@ -83,14 +85,13 @@ struct Step<'a, K: Mirrored> {
 /// # Errors
 /// Something could not be read or written; whatever was written before stays, and the next look goes on from there.
 pub async fn reconcile<K: Mirrored>(key: &Key, seen: Seen<K>, sites: &Sites) -> Result<Next, Error> {
-    let act = decide(seen.local.as_ref(), &seen.peer, sites.lead());
     let step = Step {
         key,
         seen: &seen,
         sites,
         now: Timestamp::now(),
     };
-    let done = match (act, &seen.own) {
+    let done = match (seen.act.clone(), &seen.own) {
         (Act::Create(agreed), None) => step.create(agreed).await,
         (Act::Take { agreed, keep }, Some(_)) => step.take(agreed, keep).await,
         (

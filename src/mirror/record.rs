@@ -54,14 +54,18 @@ impl Record {
 
 /// SHA-256 of the spec as JSON with sorted keys, defaults filled in.
 pub fn hash<S: Serialize>(spec: &S, schema: u32) -> SpecHash {
-    // A `Value` sorts its keys. Specs are texts, numbers, lists and maps of texts: there is always a JSON of them.
-    let canonical = serde_json::to_value(spec)
-        .map(|value| value.to_string())
-        .unwrap_or_default();
-    let digest = digest(&SHA256, canonical.as_bytes());
+    let digest = digest(&SHA256, canonical(spec).as_bytes());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.as_ref());
     SpecHash::new(schema, bytes)
+}
+
+/// JSON with sorted keys, defaults filled in: what is hashed.
+pub fn canonical(spec: &impl Serialize) -> String {
+    // A `Value` sorts its keys. Specs are texts, numbers, lists and maps of texts: there is always a JSON of them.
+    serde_json::to_value(spec)
+        .map(|value| value.to_string())
+        .unwrap_or_default()
 }
 
 /// The object as the mirror's rules see it. `cluster` is the other one's uid, with which alone an agreement counts; none as long as

@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::wanted::{Kind, Named};
-use crate::{conditions::Status, mirror::Mirrored};
+use crate::{
+    conditions::Status,
+    mirror::{Mirrored, canonical},
+};
 
 /// One cluster's object, as far as it is compared. There may be very many of them at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,14 +69,6 @@ impl Side {
         // It was made of a value.
         serde_json::from_str(&self.spec).unwrap_or_default()
     }
-}
-
-/// As [`crate::mirror::hash`] takes it.
-pub fn canonical(spec: &impl Serialize) -> String {
-    // A `Value` sorts its keys. Specs are texts, numbers, lists and maps of texts: there is always a JSON of them.
-    serde_json::to_value(spec)
-        .map(|value| value.to_string())
-        .unwrap_or_default()
 }
 
 impl Difference {

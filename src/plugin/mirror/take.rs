@@ -5,7 +5,7 @@ use govuc_api::{Agency, Mailbox};
 use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{
     Api, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
+    api::{PostParams, Preconditions},
     core::object::HasSpec,
 };
 use serde_json::json;
@@ -86,11 +86,6 @@ pub enum Error {
     },
     #[error("{context}: nothing was changed")]
     Refused { context: String, source: cluster::Error },
-    #[error("{context}: nothing was changed")]
-    NotPatched {
-        context: String,
-        source: Box<kube::Error>,
-    },
     #[error("{context}: {object} was changed meanwhile, and is as it is. Remedy: look again")]
     Changed { context: String, object: String },
     #[error(transparent)]
@@ -228,31 +223,16 @@ impl Take {
 
     /// Takes the agreement away, and nothing else.
     async fn forget<K: Mirrored>(&self, object: &Named, from: &K) -> Result<(), Error> {
-        let resource = ApiResource::erase::<K>(&());
-        let client = self.from.client.clone();
-        let api: Api<DynamicObject> = match &object.namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-            None => Api::all_with(client, &resource),
-        };
-        let patch = json!({"metadata": {
+        let change = json!({
             "uid": from.uid(),
             "resourceVersion": from.resource_version(),
             "annotations": {ANNOTATION: null},
-        }});
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..Default::default()
-        };
-        match api.patch(&object.name, &params, &Patch::Merge(&patch)).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
-                Err(self.changed(&self.from, object))
-            }
-            Err(source) => Err(Error::NotPatched {
-                context: self.from.label().to_owned(),
-                source: Box::new(source),
-            }),
-        }
+        });
+        let cluster = self.cluster(&self.from);
+        let amended = cluster
+            .amend::<K>(object.namespace.as_deref(), &object.name, change)
+            .await;
+        self.done(&self.from, object, amended)
     }
 
     fn done(&self, at: &Context, object: &Named, written: Result<bool, cluster::Error>) -> Result<(), Error> {

@@ -97,16 +97,13 @@ fn uid(service: &Service, name: &str) -> anyhow::Result<String> {
 /// etcd's manual has it: it would wait for what the other history had come to.
 async fn stopped(service: &Service, change: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     const FIRST: [&str; 2] = ["etcd", "kube-apiserver"];
-    const WATCHING: [&str; 6] = [
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kubelet",
-        "kube-proxy",
-        "coredns",
-        "agent",
-    ];
+    // Pods run on.
+    let watching = || {
+        let rest = site::PROGRAMS.into_iter();
+        rest.filter(|program| !FIRST.contains(program) && *program != "containerd")
+    };
     let lab = &service.lab;
-    for program in WATCHING.into_iter().chain(FIRST) {
+    for program in watching().chain(FIRST) {
         site::kill_program(lab, SITE, program)?;
     }
     let changed = change();
@@ -114,7 +111,7 @@ async fn stopped(service: &Service, change: impl FnOnce() -> anyhow::Result<()>)
         site::revive_program(lab, SITE, program)?;
     }
     site::wait_for_api(&client(&lab.folder.kubeconfig(), SITE).await?).await?;
-    for program in WATCHING {
+    for program in watching() {
         site::revive_program(lab, SITE, program)?;
     }
     changed?;
